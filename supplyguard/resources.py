@@ -1,0 +1,18 @@
+"""Where the data files of supplyguard lie: rules, knowledge and advisories."""
+
+from __future__ import annotations
+
+from functools import cache
+from pathlib import Path
+
+from supplyguard.errors import RuleError
+
+
+@cache
+def rules_folder() -> Path:
+    """Give the folder of rules: inside the installed package, or beside it in a source checkout."""
+    package = Path(__file__).resolve().parent
+    for folder in (package / "_rules", package.parent / "rules"):
+        if folder.is_dir():
+            return folder
+    raise RuleError("the rules folder is missing", hint="reinstall supplyguard")

@@ -1,0 +1,33 @@
+"""Who says what the project uses: one module a manifest, lock or place."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from typing import Protocol
+
+from supplyguard.finding import Evidence, Notification
+from supplyguard.inventory import Artifact, Dependency, ModelRef
+from supplyguard.limits import Budget
+
+Item = Dependency | ModelRef | Artifact | Evidence | Notification
+"""What a source yields."""
+
+
+class Source(Protocol):
+    """A module that reads one kind of text file."""
+
+    @property
+    def NAME(self) -> str:  # noqa: N802 - a module constant
+        """The stem of its rules, tests and fixtures."""
+        ...
+
+    def claims(self, name: str) -> bool:
+        """Whether a file of this name (no folder) is of this kind."""
+        ...
+
+    def collect(self, artifact: Artifact, budget: Budget) -> Iterator[Item]:
+        """Read it; raises SupplyguardError for what makes all of it unreadable."""
+        ...
+
+
+SOURCES: tuple[Source, ...] = ()
