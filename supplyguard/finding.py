@@ -178,7 +178,7 @@ class AdvisoryData:
 class Verdict(StrEnum):
     """The answer: nothing at or above the threshold, something, or not everything was seen."""
 
-    PASS = "pass"
+    PASS = "pass"  # noqa: S105 - not a password
     FAIL = "fail"
     INCOMPLETE = "incomplete"
 
