@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from functools import cache
 from pathlib import Path
 
@@ -16,3 +17,14 @@ def rules_folder() -> Path:
         if folder.is_dir():
             return folder
     raise RuleError("the rules folder is missing", hint="reinstall supplyguard")
+
+
+@cache
+def cache_folder() -> Path:
+    """Give the folder for what can be made again: $SUPPLYGUARD_CACHE_DIR or the user's cache folder."""
+    chosen = os.environ.get("SUPPLYGUARD_CACHE_DIR")
+    if chosen:
+        return Path(chosen)
+    from platformdirs import user_cache_path  # noqa: PLC0415 - heavy: most calls are answered above
+
+    return user_cache_path("supplyguard", appauthor=False)

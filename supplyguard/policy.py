@@ -1,0 +1,279 @@
+"""Policy: which findings count, and what follows from them (threshold, ignores, baseline)."""
+
+from __future__ import annotations
+
+import fnmatch
+import json
+import re
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass, replace
+from datetime import date
+from pathlib import Path
+from typing import Any, Final
+
+from supplyguard.errors import ConfigError
+from supplyguard.finding import (
+    Confidence,
+    Finding,
+    Level,
+    Notification,
+    Severity,
+    Suppression,
+    SuppressionKind,
+    Verdict,
+)
+from supplyguard.inventory import Location
+
+INLINE: Final = re.compile(
+    r"(?:#|//|<!--)\s*supplyguard:\s*ignore\[(?P<rules>[a-z0-9-]+(?:\s*,\s*[a-z0-9-]+)*)\](?P<reason>[^\r\n]*)"
+)
+CODE_BEFORE: Final = re.compile(r"[^\s\"',]")
+"""A line that has something besides blanks and JSON quotes before the comment holds code."""
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Ignore:
+    """A configured decision that certain findings are accepted.
+
+    rule: a rule's id. path: glob over the artifact's path ("*" crosses "/"). member: glob over the
+    member path joined with "!". sha256: only this content. advisory: only findings that name this
+    advisory id or alias. origin: where it was written. expires: last day on which it holds.
+    """
+
+    rule: str
+    reason: str
+    path: str = "*"
+    member: str | None = None
+    sha256: str | None = None
+    advisory: str | None = None
+    expires: date | None = None
+    origin: str = ""
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class InlineIgnore:
+    """A comment in a text file that accepts findings on its line, or the next when it stands alone."""
+
+    uri: str
+    line: int
+    covers: int
+    rules: tuple[str, ...]
+    reason: str
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Policy:
+    """What is reported (min_*), and what gates (fail_on; None: nothing does)."""
+
+    fail_on: Severity | None = Severity.MEDIUM
+    min_severity: Severity = Severity.INFO
+    min_confidence: Confidence = Confidence.LOW
+    allow_incomplete: bool = False
+    ignores: tuple[Ignore, ...] = ()
+    baseline: frozenset[tuple[str, str]] = frozenset()
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Decision:
+    """What the policy makes of the findings."""
+
+    verdict: Verdict
+    findings: tuple[Finding, ...]
+    suppressed: tuple[Finding, ...]
+    below_threshold: int
+    notifications: tuple[Notification, ...]
+
+
+def decide(
+    findings: Iterable[Finding],
+    notifications: Sequence[Notification],
+    policy: Policy,
+    *,
+    inline: Sequence[InlineIgnore] = (),
+    digests: dict[str, str] | None = None,
+    today: date,
+) -> Decision:
+    """Apply ignores, thresholds and the gate.
+
+    digests: sha256 (hex) by artifact URI, for ignores that name one. Gating looks at every finding
+    that is not suppressed, whether or not it is reported.
+    """
+    known = digests if digests is not None else {}
+    used: set[int] = set()
+    kept: list[Finding] = []
+    suppressed: list[Finding] = []
+    for finding in sorted(findings, key=_order):
+        suppression = _suppression(finding, policy, inline, known, today, used)
+        if suppression is None:
+            kept.append(finding)
+        else:
+            suppressed.append(replace(finding, suppression=suppression))
+    said = (*notifications, *_ignore_notices(policy, inline, used, today))
+    shown = tuple(
+        finding
+        for finding in kept
+        if finding.severity >= policy.min_severity and finding.rule.confidence >= policy.min_confidence
+    )
+    return Decision(
+        verdict=_verdict(kept, said, policy),
+        findings=shown,
+        suppressed=tuple(suppressed),
+        below_threshold=len(kept) - len(shown),
+        notifications=said,
+    )
+
+
+def parse_inline(uri: str, text: str) -> list[InlineIgnore]:
+    """Find `supplyguard: ignore[rule-id, ...] reason` comments in a text file."""
+    found: list[InlineIgnore] = []
+    if "supplyguard:" not in text:
+        return found
+    for number, line in enumerate(text.splitlines(), start=1):
+        match = INLINE.search(line)
+        if match is None:
+            continue
+        alone = CODE_BEFORE.search(line[: match.start()]) is None
+        found.append(
+            InlineIgnore(
+                uri=uri,
+                line=number,
+                covers=number + 1 if alone else number,
+                rules=tuple(each.strip() for each in match["rules"].split(",")),
+                reason=match["reason"].removesuffix("-->").strip(" \t\"',\\").removesuffix("\\n").strip(),
+            )
+        )
+    return found
+
+
+def read_baseline(path: Path) -> frozenset[tuple[str, str]]:
+    """Read (rule id, fingerprint) pairs from an earlier JSON or SARIF report; raises ConfigError."""
+    try:
+        document = json.loads(path.read_bytes())
+    except (OSError, ValueError, RecursionError) as error:
+        raise ConfigError(f"cannot read the baseline {path}: {error}") from error
+    try:
+        if "runs" in document:
+            return frozenset(
+                (str(result["ruleId"]), str(result["partialFingerprints"]["supplyguard/v1"]))
+                for run in document["runs"]
+                for result in run["results"]
+            )
+        return frozenset((str(each["rule_id"]), str(each["fingerprint"])) for each in document["findings"])
+    except (KeyError, TypeError) as error:
+        raise ConfigError(
+            f"the baseline {path} is not a report of supplyguard ({error} is missing)",
+            hint="give a file written with --format json or --format sarif",
+        ) from error
+
+
+def parse_ignore(entry: Any, where: str) -> Ignore:
+    """Read one `[[ignore]]` table; raises ConfigError with the path to the bad key."""
+    if not isinstance(entry, dict):
+        raise ConfigError(f"{where}: expected a table")
+    allowed = {"rule", "reason", "path", "member", "sha256", "advisory", "expires"}
+    for key in entry:
+        if key not in allowed:
+            raise ConfigError(f"{where}.{key}: unknown key", hint=f"one of {', '.join(sorted(allowed))}")
+    expires = entry.get("expires")
+    if isinstance(expires, str):
+        try:
+            expires = date.fromisoformat(expires)
+        except ValueError as error:
+            raise ConfigError(f"{where}.expires: not a date of the form YYYY-MM-DD") from error
+    if expires is not None and type(expires) is not date:
+        raise ConfigError(f"{where}.expires: not a date of the form YYYY-MM-DD")
+    for key in ("rule", "reason"):
+        if not isinstance(entry.get(key), str) or not entry[key].strip():
+            raise ConfigError(f"{where}.{key}: required, a text")
+    for key in ("path", "member", "sha256", "advisory"):
+        if key in entry and not isinstance(entry[key], str):
+            raise ConfigError(f"{where}.{key}: expected a text")
+    return Ignore(**{**entry, "expires": expires, "origin": where})
+
+
+def _order(finding: Finding) -> tuple[object, ...]:
+    where = finding.location
+    return (
+        -finding.severity,
+        where.uri,
+        where.line or 0,
+        where.column or 0,
+        where.member,
+        where.offset or 0,
+        finding.rule.id,
+        finding.symbol,
+    )
+
+
+def _suppression(
+    finding: Finding,
+    policy: Policy,
+    inline: Sequence[InlineIgnore],
+    digests: dict[str, str],
+    today: date,
+    used: set[int],
+) -> Suppression | None:
+    where = finding.location
+    for comment in inline:
+        if comment.uri != where.uri or finding.rule.id not in comment.rules or not comment.reason:
+            continue
+        if where.line is not None and where.line <= comment.covers <= (where.end_line or where.line):
+            used.add(id(comment))
+            place = Location(uri=comment.uri, line=comment.line)
+            return Suppression(kind=SuppressionKind.INLINE, reason=comment.reason, location=place)
+    for ignore in policy.ignores:
+        if _covers(ignore, finding, digests):
+            used.add(id(ignore))
+            if ignore.expires is None or today <= ignore.expires:
+                return Suppression(kind=SuppressionKind.CONFIGURED, reason=ignore.reason)
+    if (finding.rule.id, finding.fingerprint) in policy.baseline:
+        return Suppression(kind=SuppressionKind.BASELINE, reason="in the baseline")
+    return None
+
+
+def _covers(ignore: Ignore, finding: Finding, digests: dict[str, str]) -> bool:
+    where = finding.location
+    if ignore.rule != finding.rule.id or not fnmatch.fnmatchcase(where.uri, ignore.path):
+        return False
+    if ignore.member is not None and not fnmatch.fnmatchcase("!".join(where.member), ignore.member):
+        return False
+    if ignore.sha256 is not None and digests.get(where.uri) != ignore.sha256.lower():
+        return False
+    if ignore.advisory is not None:
+        aliases = finding.facts.get("aliases")
+        names = aliases if isinstance(aliases, tuple) else ()
+        return ignore.advisory in (*names, finding.facts.get("id"))
+    return True
+
+
+def _ignore_notices(
+    policy: Policy, inline: Sequence[InlineIgnore], used: set[int], today: date
+) -> Iterable[Notification]:
+    for ignore in policy.ignores:
+        if ignore.expires is not None and today > ignore.expires:
+            yield Notification(
+                code="ignore-expired",
+                message=f"{ignore.origin}: the ignore of {ignore.rule} expired on {ignore.expires}",
+            )
+        elif id(ignore) not in used:
+            yield Notification(
+                code="ignore-unused",
+                message=f"{ignore.origin}: the ignore of {ignore.rule} matches nothing",
+            )
+    for comment in inline:
+        place = Location(uri=comment.uri, line=comment.line)
+        names = ", ".join(comment.rules)
+        if not comment.reason:
+            text = f"the ignore of {names} gives no reason and is not honoured"
+            yield Notification(code="ignore-without-reason", message=text, location=place)
+        elif id(comment) not in used:
+            text = f"the ignore of {names} matches nothing"
+            yield Notification(code="ignore-unused", message=text, location=place)
+
+
+def _verdict(findings: Sequence[Finding], notifications: Sequence[Notification], policy: Policy) -> Verdict:
+    if policy.fail_on is not None and any(each.severity >= policy.fail_on for each in findings):
+        return Verdict.FAIL
+    if not policy.allow_incomplete and any(each.incomplete for each in notifications):
+        return Verdict.INCOMPLETE
+    return Verdict.PASS
