@@ -6,7 +6,7 @@ from collections.abc import Iterator
 from typing import Protocol
 
 from supplyguard.finding import Evidence, Notification
-from supplyguard.inventory import Artifact, Dependency, ModelRef
+from supplyguard.inventory import Artifact, Aspect, Dependency, ModelRef
 from supplyguard.limits import Budget
 
 Item = Dependency | ModelRef | Artifact | Evidence | Notification
@@ -19,6 +19,11 @@ class Source(Protocol):
     @property
     def NAME(self) -> str:  # noqa: N802 - a module constant
         """The stem of its rules, tests and fixtures."""
+        ...
+
+    @property
+    def ASPECT(self) -> Aspect:  # noqa: N802 - a module constant
+        """Which part of the work it belongs to: DEPENDENCIES or CODE."""
         ...
 
     def claims(self, name: str) -> bool:
