@@ -193,21 +193,24 @@ def _note_unrecognised(member: Member, probe: Probe, part: Part) -> None:
     )
 
 
+CODES: Final[tuple[tuple[type[SupplyguardError], str], ...]] = (
+    (MalformedError, "malformed"),
+    (BudgetExceededError, "budget-exceeded"),
+    (UnsupportedError, "unsupported"),
+    (UnreadableError, "unreadable"),
+    (SupplyguardError, "not-examined"),
+)
+
+
 def explain(error: Exception, where: Location, doing: str = "") -> Notification:
     """Turn a failure into the Notification that says what was not examined and why."""
-    if isinstance(error, MalformedError):
-        place = Location(uri=where.uri, member=where.member, offset=error.offset)
-        return _gap("malformed", error.message, place)
-    if isinstance(error, BudgetExceededError):
-        return _gap("budget-exceeded", error.message, where)
-    if isinstance(error, UnsupportedError):
-        return _gap("unsupported", error.message, where)
-    if isinstance(error, UnreadableError):
-        return _gap("unreadable", error.message, where)
     if isinstance(error, OSError):
         return _gap("unreadable", f"cannot be read: {error.strerror or error}", where)
+    if isinstance(error, MalformedError):
+        where = Location(uri=where.uri, member=where.member, offset=error.offset)
     if isinstance(error, SupplyguardError):
-        return _gap("not-examined", error.message, where)
+        code = next(code for kind, code in CODES if isinstance(error, kind))
+        return _gap(code, error.message, where)
     what = f" in {doing}" if doing else ""
     text = f"internal error{what}: {type(error).__name__}: {error}; please report it"
     return Notification(

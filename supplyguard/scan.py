@@ -16,7 +16,6 @@ from typing import Final
 
 from supplyguard import __version__
 from supplyguard.advisories import Database, merge, merge_audits
-from supplyguard.errors import SupplyguardError
 from supplyguard.examine import Part, Role, attempt, examine, explain
 from supplyguard.finding import Audit, AuditStatus, Counts, Evidence, Finding, Level, Notification, Report
 from supplyguard.fingerprint import Fingerprinter

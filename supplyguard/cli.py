@@ -1,0 +1,197 @@
+"""The command line: each command parses, calls, reports and gives the exit code.
+
+Exit codes: 0 nothing at or above the threshold; 1 something; 2 usage, configuration or internal
+error; 3 incomplete, with nothing at or above the threshold; 130 interrupted.
+"""
+
+from __future__ import annotations
+
+import os
+import sys
+from pathlib import Path
+from typing import Annotated, Any, Final
+
+import typer
+
+from supplyguard import __version__
+from supplyguard import cli_options as opt
+from supplyguard.config import Settings, load_settings
+from supplyguard.console import ColorChoice, Console, emit, outputs_of
+from supplyguard.errors import SupplyguardError, UsageError
+from supplyguard.examine import attempt
+from supplyguard.finding import Verdict
+from supplyguard.inventory import Aspect
+
+EXIT_CODES: Final = {Verdict.PASS: 0, Verdict.FAIL: 1, Verdict.INCOMPLETE: 3}
+ERROR: Final = 2
+
+app = typer.Typer(
+    name="supplyguard",
+    help="Check what a machine-learning project pulls in: its Python packages and its model files.",
+    no_args_is_help=True,
+    pretty_exceptions_enable=False,
+    rich_markup_mode=None,
+)
+db_app = typer.Typer(help="The local advisory database.", no_args_is_help=True)
+app.add_typer(db_app, name="db")
+
+
+def _version(value: bool) -> None:  # noqa: FBT001 - typer's callback signature
+    if value:
+        typer.echo(f"supplyguard {__version__}")
+        raise typer.Exit
+
+
+@app.callback()
+def _root(_show: Annotated[bool, opt.version_flag(_version)] = False) -> None:
+    """Check what a machine-learning project pulls in: its Python packages and its model files."""
+
+
+@app.command("scan")
+def scan_command(
+    targets: opt.Targets = None,
+    format_: opt.FormatName = None,
+    output: opt.OutputFiles = None,
+    fail_on: opt.FailOn = None,
+    min_severity: opt.MinSeverity = None,
+    min_confidence: opt.MinConfidence = None,
+    only: opt.Only = None,
+    exclude: opt.Exclude = None,
+    gitignore: opt.Gitignore = None,
+    offline: opt.Offline = None,
+    allow_incomplete: opt.AllowIncomplete = None,
+    exit_zero: opt.ExitZero = False,
+    baseline: opt.Baseline = None,
+    hub_cache: opt.HubCache = None,
+    db: opt.Db = None,
+    rules: opt.Rules = None,
+    knowledge: opt.Knowledge = None,
+    show_suppressed: opt.ShowSuppressed = False,
+    category: opt.Category = None,
+    hash_all: opt.HashAll = False,
+    config: opt.ConfigFile = None,
+    isolated: opt.Isolated = False,
+    quiet: opt.Quiet = False,
+    verbose: opt.Verbose = False,
+    no_progress: opt.NoProgress = False,
+    color: opt.Color = ColorChoice.AUTO,
+) -> None:
+    """Scan files and folders; report what is dangerous, and what could not be examined."""
+    from supplyguard.wiring import run_scan  # noqa: PLC0415 - heavy: every source and inspector
+
+    outputs = outputs_of(format_, output or ())
+    flags = {
+        "fail_on": fail_on,
+        "min_severity": min_severity,
+        "min_confidence": min_confidence,
+        "exclude": exclude,
+        "gitignore": gitignore,
+        "offline": offline,
+        "allow_incomplete": allow_incomplete,
+        "baseline": baseline,
+        "hub_cache": hub_cache,
+        "db": db,
+        "rules": rules,
+        "knowledge": knowledge,
+    }
+    settings = _settings(flags, config, isolated=isolated)
+    console = Console(color=color, quiet=quiet, verbose=verbose, progress=not (no_progress or quiet))
+    with console:
+        report = run_scan(
+            targets or [Path()],
+            settings,
+            aspects=frozenset(only or Aspect),
+            hash_all=hash_all,
+            progress=console.progress,
+        )
+    emit(report, outputs, console, show_suppressed=show_suppressed, category=category)
+    raise typer.Exit(0 if exit_zero else EXIT_CODES[report.verdict])
+
+
+@app.command()
+def explain(rule: Annotated[str, typer.Argument(help="A rule's id.")], rules: opt.Rules = None) -> None:
+    """Explain one rule: what it is, why it matters and how to mend it."""
+    from supplyguard.rules import load_catalogue  # noqa: PLC0415 - heavy: not for --version
+
+    catalogue = load_catalogue(rules or ())
+    found = catalogue.get(rule)
+    if found is None:
+        raise UsageError(f"no rule is called {rule!r}", hint="supplyguard rules lists them all")
+    lines = [
+        f"{found.id}: {found.name}",
+        f"severity {found.severity.label}, confidence {found.confidence.label}",
+        "",
+        found.help.what,
+        "",
+        f"Why: {found.help.why}",
+        "",
+        f"Fix: {found.help.fix}",
+        "",
+        *((f"{', '.join((*found.cwe, *found.atlas))}",) if found.cwe or found.atlas else ()),
+        *found.references,
+    ]
+    typer.echo("\n".join(lines))
+
+
+@app.command("rules")
+def rules_command(rules: opt.Rules = None) -> None:
+    """List all rules."""
+    from supplyguard.rules import load_catalogue  # noqa: PLC0415 - heavy: not for --version
+
+    catalogue = load_catalogue(rules or ())
+    width = max(len(rule.id) for rule in catalogue.rules)
+    for rule in catalogue.rules:
+        typer.echo(f"{rule.id:<{width}}  {rule.severity.label:<8}  {rule.name}")
+
+
+@db_app.command("update")
+def db_update(
+    source: opt.UpdateFrom = None,
+    db: opt.Db = None,
+    quiet: opt.Quiet = False,
+    config: opt.ConfigFile = None,
+    isolated: opt.Isolated = False,
+) -> None:
+    """Fetch the advisory data; on failure the old data stays as it was."""
+    from supplyguard.wiring import update_store  # noqa: PLC0415 - heavy: sqlite and the network
+
+    settings = _settings({"db": db}, config, isolated=isolated)
+    with Console(quiet=quiet, progress=not quiet) as console:
+        data = update_store(settings, source, console.progress)
+    if not quiet:
+        typer.echo(f"{data.records:,} advisories, newest {data.updated:%Y-%m-%d}, from {data.origin}")
+
+
+@db_app.command("status")
+def db_status(db: opt.Db = None, config: opt.ConfigFile = None, isolated: opt.Isolated = False) -> None:
+    """Say which advisory data is there, how much and how old."""
+    from supplyguard.wiring import store_status  # noqa: PLC0415 - heavy: sqlite
+
+    for line in store_status(_settings({"db": db}, config, isolated=isolated)):
+        typer.echo(line)
+
+
+def _settings(flags: dict[str, Any], config: Path | None, *, isolated: bool) -> Settings:
+    return load_settings(flags, environment=os.environ, folder=Path.cwd(), file=config, isolated=isolated)
+
+
+def main() -> None:
+    """Run the command line; the one way out of the process."""
+    sys.exit(_exit_code(attempt(lambda: app(standalone_mode=False))))
+
+
+def _exit_code(outcome: object) -> int:
+    """Turn what a command gave or raised into an exit code, with one line on stderr for a failure."""
+    if not isinstance(outcome, Exception):
+        return outcome if isinstance(outcome, int) else 0
+    message, hint = f"internal error: {type(outcome).__name__}: {outcome}", "please report it"
+    if isinstance(outcome, SupplyguardError):
+        message, hint = outcome.message, outcome.hint or ""
+    elif isinstance(outcome, typer.TyperException):
+        message, hint = outcome.format_message(), "see supplyguard --help"
+    elif isinstance(outcome, typer.Abort):
+        message, hint = "aborted", ""
+    elif isinstance(outcome, OSError):
+        message, hint = f"{outcome.filename or 'system'}: {outcome.strerror or outcome}", ""
+    Console().error(message, hint)
+    return ERROR

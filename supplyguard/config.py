@@ -1,0 +1,190 @@
+"""Configuration: flags over environment over file over defaults. Unknown keys are errors."""
+
+from __future__ import annotations
+
+import os
+import tomllib
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, Final, TypeVar
+
+from supplyguard.errors import ConfigError
+from supplyguard.finding import Confidence, Severity
+from supplyguard.policy import Ignore, parse_ignore
+
+PREFIX: Final = "SUPPLYGUARD_"
+FILE: Final = "supplyguard.toml"
+PYPROJECT: Final = "pyproject.toml"
+NOTHING: Final = "never"
+"""The fail-on value that gates nothing."""
+
+S = TypeVar("S", Severity, Confidence)
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Settings:
+    """All settings. `source` names the file that they came from, "" when there is none.
+
+    Paths in a file are relative to the file's folder.
+    """
+
+    exclude: tuple[str, ...] = ()
+    gitignore: bool = False
+    fail_on: Severity | None = Severity.HIGH
+    min_severity: Severity = Severity.INFO
+    min_confidence: Confidence = Confidence.LOW
+    offline: bool = False
+    allow_incomplete: bool = False
+    baseline: Path | None = None
+    db: Path | None = None
+    hub_cache: Path | None = None
+    rules: tuple[Path, ...] = ()
+    knowledge: tuple[Path, ...] = ()
+    ignores: tuple[Ignore, ...] = ()
+    source: str = ""
+
+
+KINDS: Final[Mapping[str, str]] = {
+    "exclude": "texts",
+    "gitignore": "flag",
+    "fail_on": "threshold",
+    "min_severity": "severity",
+    "min_confidence": "confidence",
+    "offline": "flag",
+    "allow_incomplete": "flag",
+    "baseline": "path",
+    "db": "path",
+    "hub_cache": "path",
+    "rules": "paths",
+    "knowledge": "paths",
+}
+
+
+def load_settings(
+    flags: Mapping[str, Any],
+    *,
+    environment: Mapping[str, str],
+    folder: Path,
+    file: Path | None = None,
+    isolated: bool = False,
+) -> Settings:
+    """Merge all sources of settings.
+
+    flags: by field name, as on the command line; None means not given. folder: where to look for
+    a configuration file, then in its parents up to the repository's root. file: use this one
+    instead. isolated: read no file. Raises ConfigError with the path to the bad key.
+    """
+    values: dict[str, Any] = {}
+    found = None if isolated else (file or _find(folder))
+    if found is not None:
+        values.update(_from_file(found))
+    for key, kind in KINDS.items():
+        name = PREFIX + key.upper()
+        if name in environment:
+            values[key] = _from_text(environment[name], kind, name, Path())
+    for key, value in flags.items():
+        if value is not None and value not in ([], ()):
+            values[key] = _convert(value, KINDS[key], f"--{key.replace('_', '-')}", Path())
+    return Settings(**values, source=str(found) if found is not None and values else "")
+
+
+def _find(folder: Path) -> Path | None:
+    """Find the nearest file with our settings; a repository's root ends the search."""
+    start = folder.absolute()
+    for place in (start, *start.parents):
+        own = place / FILE
+        if own.is_file():
+            return own
+        shared = place / PYPROJECT
+        if shared.is_file() and "supplyguard" in _tool_tables(shared):
+            return shared
+        if (place / ".git").exists():
+            return None
+    return None
+
+
+def _tool_tables(path: Path) -> Mapping[str, Any]:
+    """Give pyproject's [tool] tables; a broken file is reported by the scan that reads it."""
+    try:
+        document = tomllib.loads(path.read_text(encoding="utf-8"))
+    except (OSError, ValueError, RecursionError):
+        return {}
+    tool = document.get("tool")
+    return tool if isinstance(tool, dict) else {}
+
+
+def _from_file(path: Path) -> dict[str, Any]:
+    try:
+        document = tomllib.loads(path.read_text(encoding="utf-8"))
+    except OSError as error:
+        raise ConfigError(f"cannot read the configuration {path}: {error.strerror}") from error
+    except (ValueError, RecursionError) as error:
+        raise ConfigError(f"{path}: not TOML: {error}") from error
+    table = document
+    where = str(path)
+    if path.name == PYPROJECT:
+        tool = document.get("tool")
+        table = tool.get("supplyguard", {}) if isinstance(tool, dict) else {}
+        where += " [tool.supplyguard]"
+    if not isinstance(table, dict):
+        raise ConfigError(f"{where}: expected a table")
+    return _from_table(table, where, path.parent)
+
+
+def _from_table(table: Mapping[str, Any], where: str, folder: Path) -> dict[str, Any]:
+    values: dict[str, Any] = {}
+    for written, value in table.items():
+        key = written.replace("-", "_")
+        if key == "ignore":
+            if not isinstance(value, list):
+                raise ConfigError(f"{where}: ignore: expected [[ignore]] tables")
+            values["ignores"] = tuple(
+                parse_ignore(entry, f"{where}: ignore[{index}]") for index, entry in enumerate(value)
+            )
+        elif key in KINDS and "_" not in written:
+            values[key] = _convert(value, KINDS[key], f"{where}: {written}", folder)
+        else:
+            known = ", ".join(sorted([*(each.replace("_", "-") for each in KINDS), "ignore"]))
+            raise ConfigError(f"{where}: unknown key {written!r}", hint=f"known keys: {known}")
+    return values
+
+
+def _from_text(text: str, kind: str, where: str, folder: Path) -> Any:
+    """Convert an environment variable: lists are separated as PATH is."""
+    if kind == "flag":
+        words = {"1": True, "true": True, "yes": True, "0": False, "false": False, "no": False, "": False}
+        if text.lower() not in words:
+            raise ConfigError(f"{where}: expected true or false, not {text!r}")
+        return words[text.lower()]
+    if kind in {"texts", "paths"}:
+        return _convert([each for each in text.split(os.pathsep) if each], kind, where, folder)
+    return _convert(text, kind, where, folder)
+
+
+def _convert(value: Any, kind: str, where: str, folder: Path) -> Any:
+    if kind == "flag":
+        if not isinstance(value, bool):
+            raise ConfigError(f"{where}: expected true or false")
+        return value
+    if kind in {"texts", "paths"}:
+        if not isinstance(value, list | tuple) or not all(isinstance(each, str | Path) for each in value):
+            raise ConfigError(f"{where}: expected a list of texts")
+        return tuple(folder / each for each in value) if kind == "paths" else tuple(str(v) for v in value)
+    if not isinstance(value, str | Path):
+        raise ConfigError(f"{where}: expected a text")
+    if kind == "path":
+        return folder / Path(value).expanduser()
+    if kind == "threshold" and value == NOTHING:
+        return None
+    if kind == "confidence":
+        return _level(str(value), Confidence, where)
+    return _level(str(value), Severity, where, NOTHING if kind == "threshold" else "")
+
+
+def _level(text: str, kind: type[S], where: str, extra: str = "") -> S:
+    for each in kind:
+        if each.label == text.lower():
+            return each
+    words = [each.label for each in kind] + ([extra] if extra else [])
+    raise ConfigError(f"{where}: {text!r} is not one of {', '.join(words)}")

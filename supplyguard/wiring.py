@@ -1,0 +1,111 @@
+"""From settings to what a scan needs: rules, databases, folders."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import replace
+from pathlib import Path
+from typing import Final
+
+from supplyguard.advisories import Database
+from supplyguard.advisories.embedded import EmbeddedDatabase
+from supplyguard.config import Settings
+from supplyguard.finding import AdvisoryData, Level, Notification, Report
+from supplyguard.inventory import Aspect
+from supplyguard.policy import Policy, read_baseline
+from supplyguard.resources import cache_folder
+from supplyguard.rules import load_catalogue
+from supplyguard.scan import ScanOptions, scan, silent
+from supplyguard.sources.folder import WalkOptions
+from supplyguard.sources.hub_cache import default_cache
+
+STORE_NAME: Final = "advisories.sqlite3"
+
+
+def run_scan(
+    targets: Sequence[Path],
+    settings: Settings,
+    *,
+    aspects: frozenset[Aspect] = frozenset(Aspect),
+    hash_all: bool = False,
+    progress: Callable[[str], None] = silent,
+) -> Report:
+    """Scan `targets` as `settings` say."""
+    policy = Policy(
+        fail_on=settings.fail_on,
+        min_severity=settings.min_severity,
+        min_confidence=settings.min_confidence,
+        allow_incomplete=settings.allow_incomplete,
+        ignores=settings.ignores,
+        baseline=read_baseline(settings.baseline) if settings.baseline is not None else frozenset(),
+    )
+    options = ScanOptions(
+        catalogue=load_catalogue(settings.rules),
+        policy=policy,
+        walk=WalkOptions(exclude=settings.exclude, use_gitignore=settings.gitignore),
+        databases=_databases(settings) if Aspect.DEPENDENCIES in aspects else (),
+        hub_cache=settings.hub_cache or default_cache(),
+        aspects=aspects,
+        offline=settings.offline,
+        hash_all=hash_all,
+        knowledge=settings.knowledge,
+        progress=progress,
+    )
+    report = scan(targets, options)
+    return replace(report, notifications=(*_config_notice(targets, settings), *report.notifications))
+
+
+def store_path(settings: Settings) -> Path:
+    """Give the advisory store's file."""
+    return settings.db or cache_folder() / STORE_NAME
+
+
+def update_store(
+    settings: Settings, source: str | None, progress: Callable[[str], None] = silent
+) -> AdvisoryData:
+    """Fetch advisory data into the store; raises SupplyguardError and leaves the old store whole."""
+    from supplyguard.advisories.update import update  # noqa: PLC0415 - heavy: the network
+
+    return update(store_path(settings), source, progress=progress)
+
+
+def store_status(settings: Settings) -> Iterator[str]:
+    """Describe all local advisory data, a line each."""
+    yield _described(EmbeddedDatabase().data())
+    path = store_path(settings)
+    if path.exists():
+        from supplyguard.advisories.store import Store  # noqa: PLC0415 - heavy: sqlite3
+
+        yield _described(Store(path).data())
+    else:
+        yield f"no advisory store at {path}; make one with: supplyguard db update"
+
+
+def _databases(settings: Settings) -> tuple[Database, ...]:
+    databases: list[Database] = [EmbeddedDatabase()]
+    path = store_path(settings)
+    if path.exists():
+        from supplyguard.advisories.store import Store  # noqa: PLC0415 - heavy: sqlite3
+
+        databases.append(Store(path))
+    if not settings.offline:
+        from supplyguard.advisories.live import LiveDatabase  # noqa: PLC0415 - heavy: pip-audit
+
+        databases.append(LiveDatabase())
+    return tuple(databases)
+
+
+def _config_notice(targets: Sequence[Path], settings: Settings) -> Iterator[Notification]:
+    """Say when the scanned tree brought its own configuration, since that can hide findings."""
+    if not settings.source or not settings.ignores:
+        return
+    file = Path(settings.source).resolve()
+    if any(file.is_relative_to(target.resolve()) for target in targets if target.is_dir()):
+        text = f"ignores come from {settings.source}, which lies in the scanned folder"
+        yield Notification(code="configuration-in-tree", message=text, level=Level.NOTE)
+
+
+def _described(data: AdvisoryData) -> str:
+    count = f"{data.records:,} records" if data.records is not None else "records not counted"
+    newest = f"newest {data.updated:%Y-%m-%d}" if data.updated is not None else "of unknown date"
+    return f"{data.name}: {count}, {newest}, from {data.origin}"
