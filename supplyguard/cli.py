@@ -36,7 +36,7 @@ db_app = typer.Typer(help="The local advisory database.", no_args_is_help=True)
 app.add_typer(db_app, name="db")
 
 
-def _version(value: bool) -> None:  # noqa: FBT001 - typer's callback signature
+def _version(value: bool) -> None:
     if value:
         typer.echo(f"supplyguard {__version__}")
         raise typer.Exit

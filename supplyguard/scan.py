@@ -18,7 +18,7 @@ from supplyguard import __version__
 from supplyguard.advisories import Database, merge, merge_audits
 from supplyguard.examine import Part, Role, attempt, examine, explain
 from supplyguard.finding import Audit, AuditStatus, Counts, Evidence, Finding, Level, Notification, Report
-from supplyguard.fingerprint import Fingerprinter
+from supplyguard.fingerprint import Fingerprints, line_hashes
 from supplyguard.inventory import Artifact, Aspect, Dependency, Location, ModelRef
 from supplyguard.limits import MIB, Limits
 from supplyguard.policy import InlineIgnore, Policy, decide, parse_inline
@@ -42,6 +42,7 @@ class ScanOptions:
 
     databases: asked in order about every dependency. hub_cache: folder of the Hugging Face cache,
     None to leave model references unresolved. aspects: which parts of the work are asked for.
+    knowledge: files with more knowledge of what pickled globals do.
     hash_all: compute every inspected artifact's sha256, whatever its size. progress: called with a
     short text now and then.
     """
@@ -54,6 +55,7 @@ class ScanOptions:
     hub_cache: Path | None = None
     aspects: frozenset[Aspect] = frozenset(Aspect)
     offline: bool = True
+    knowledge: tuple[Path, ...] = ()
     hash_all: bool = False
     progress: Callable[[str], None] = silent
 
@@ -63,7 +65,7 @@ def scan(targets: Sequence[Path], options: ScanOptions) -> Report:
     started, clock = datetime.now(UTC), time.monotonic()
     gathered = _gather(targets, options)
     audit_evidence, audits = _audit(gathered, options)
-    gathered.findings += _findings(audit_evidence, gathered.fingerprinter, options)
+    gathered.findings += _findings(audit_evidence, gathered, options)
     digests = _digests(gathered, options)
     decision = decide(
         gathered.findings,
@@ -110,7 +112,9 @@ class _Gathered:
     members: int = 0
     inert_members: int = 0
     tally: Tally = field(default_factory=Tally)
-    fingerprinter: Fingerprinter = field(default_factory=Fingerprinter)
+    manifests: dict[str, Path] = field(default_factory=dict)
+    fingerprints: Fingerprints = field(default_factory=Fingerprints)
+    hashes: dict[str, tuple[str, ...]] = field(default_factory=dict)
 
     def counts(self) -> Counts:
         return Counts(
@@ -157,23 +161,34 @@ def _add(part: Part, gathered: _Gathered, options: ScanOptions) -> None:
     if part.role is Role.INSPECTED:
         gathered.artifacts.append(part.artifact)
     if part.role is Role.MANIFEST:
-        text = _text(part.artifact)
-        gathered.fingerprinter.add_text(part.artifact.uri, text)
+        gathered.manifests[part.artifact.uri] = part.artifact.path
         if part.artifact.origin is None:  # a downloaded model does not switch its own scan off
-            gathered.inline += parse_inline(part.artifact.uri, text)
-    gathered.findings += _findings(part.evidence, gathered.fingerprinter, options, part.artifact.origin)
+            gathered.inline += parse_inline(part.artifact.uri, _text(part.artifact.path))
+    gathered.findings += _findings(part.evidence, gathered, options, part.artifact.origin)
 
 
 def _findings(
     evidence: Iterable[Evidence],
-    fingerprinter: Fingerprinter,
+    gathered: _Gathered,
     options: ScanOptions,
     origin: Location | None = None,
 ) -> Iterator[Finding]:
     for each in evidence:
         for finding in judge(options.catalogue, each):
             related = (origin, *finding.related) if origin is not None else finding.related
-            yield replace(finding, fingerprint=fingerprinter.of(finding), related=related)
+            yield replace(finding, fingerprint=_fingerprint(finding, gathered), related=related)
+
+
+def _fingerprint(finding: Finding, gathered: _Gathered) -> str:
+    where = finding.location
+    rule, symbol = finding.rule.id, finding.symbol
+    if where.line is None or where.uri not in gathered.manifests:
+        return gathered.fingerprints.binary(rule_id=rule, path=where.uri, member=where.member, symbol=symbol)
+    if where.uri not in gathered.hashes:
+        gathered.hashes[where.uri] = line_hashes(_text(gathered.manifests[where.uri]))
+    hashes = gathered.hashes[where.uri]
+    line_hash = hashes[min(where.line, len(hashes)) - 1]
+    return gathered.fingerprints.text(rule_id=rule, path=where.uri, symbol=symbol, line_hash=line_hash)
 
 
 def _audit(gathered: _Gathered, options: ScanOptions) -> tuple[list[Evidence], tuple[Audit, ...]]:
@@ -227,10 +242,10 @@ def _sha256(path: Path) -> str:
     return digest.hexdigest()
 
 
-def _text(artifact: Artifact) -> str:
+def _text(path: Path) -> str:
     """Read a text file for line hashes and inline ignores; what cannot be read was said before."""
-    raw = attempt(lambda: artifact.path.read_bytes() if artifact.size <= TEXT_SIZE else b"")
-    return "" if isinstance(raw, Exception) else raw.decode("utf-8-sig", errors="replace")
+    raw = attempt(lambda: path.read_bytes() if path.stat().st_size <= TEXT_SIZE else b"")
+    return "" if isinstance(raw, Exception) else raw.decode("utf-8", errors="replace")
 
 
 def uri_of(path: Path) -> str:
