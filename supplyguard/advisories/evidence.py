@@ -1,0 +1,163 @@
+"""The Evidence of a known problem in a dependency: how it is made, and how several are merged."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass
+from typing import Final
+
+from supplyguard.advisories import aliases, matcher
+from supplyguard.advisories.severity import LABELS
+from supplyguard.finding import Audit, AuditStatus, Evidence, Fact
+from supplyguard.inventory import Dependency, Location
+
+KIND: Final = "dependency-advisory"
+_NO_FIX: Final = "no fixed version known"
+_NO_SUMMARY: Final = "no summary is given"
+_NO_VERSION: Final = "(any version)"
+_STATUS_ORDER: Final = (AuditStatus.NOT_AUDITED, AuditStatus.CLEAN, AuditStatus.AFFECTED)
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Problem:
+    """One known problem of a package at a version, as one or several databases tell it.
+
+    ids: every id of it, in any order. score: of the CVSS vector that gave the severity.
+    fixed: fixed versions after this one, ascending. upgrade: the first that clears the problem.
+    """
+
+    ids: frozenset[str]
+    severity: str
+    score: float | None
+    summary: str
+    fixed: tuple[str, ...]
+    upgrade: str | None
+    malicious: bool
+    databases: frozenset[str]
+
+
+def make(package: str, version: str | None, location: Location, problem: Problem) -> Evidence:
+    """Make the Evidence of a problem; every fact that a message quotes is text that is not empty."""
+    ids = aliases.preferred(problem.ids)
+    if problem.malicious:
+        remedy = "remove it"
+    elif problem.upgrade is not None:
+        remedy = f"upgrade to {problem.upgrade}"
+    else:
+        remedy = "no fixed version is known"
+    facts: dict[str, Fact] = {
+        "package": package,
+        "version": version if version is not None else _NO_VERSION,
+        "id": ids[0],
+        "aliases": ids,
+        "severity": problem.severity,
+        "score": problem.score,
+        "summary": problem.summary or _NO_SUMMARY,
+        "fixed": problem.fixed,
+        "upgrade": problem.upgrade or _NO_FIX,
+        "remedy": remedy,
+        "malicious": problem.malicious,
+        "databases": tuple(sorted(problem.databases)),
+    }
+    return Evidence(kind=KIND, location=location, facts=facts, symbol=f"{package}:{ids[0]}")
+
+
+def worst(ratings: Iterable[tuple[str, float | None]]) -> tuple[str, float | None]:
+    """Give the gravest of several (label, score) pairs."""
+    return max(ratings, key=lambda rating: (LABELS.index(rating[0]), rating[1] or 0.0))
+
+
+def join(problems: Iterable[Problem]) -> list[Problem]:
+    """Join the problems of one package at one version that share an id, transitively."""
+    known = list(problems)
+    return [
+        _joined([known[place] for place in places]) for places in aliases.groups([one.ids for one in known])
+    ]
+
+
+def _joined(same: list[Problem]) -> Problem:
+    """Make one problem of several: the gravest severity, all ids, fixes and databases.
+
+    The upgrade is the greatest of theirs: each is the first version that clears its own.
+    """
+    severity, score = worst((one.severity, one.score) for one in same)
+    return Problem(
+        ids=frozenset().union(*(one.ids for one in same)),
+        severity=severity,
+        score=score,
+        summary=next((one.summary for one in same if one.summary), ""),
+        fixed=ascending(fixed for one in same for fixed in one.fixed),
+        upgrade=(ascending(one.upgrade for one in same if one.upgrade is not None) or (None,))[-1],
+        malicious=any(one.malicious for one in same),
+        databases=frozenset().union(*(one.databases for one in same)),
+    )
+
+
+def ascending(versions: Iterable[str]) -> tuple[str, ...]:
+    """Order PEP 440 versions, each once; others are left out."""
+    parsed = {found: text for text in versions if (found := matcher.parse_version(text)) is not None}
+    return tuple(parsed[version] for version in sorted(parsed))
+
+
+def merge(evidence: Iterable[Evidence]) -> list[Evidence]:
+    """Join what several databases say of the same statement in the same place.
+
+    Evidence of other kinds passes through. The order is that of first appearance.
+    """
+    others: list[Evidence] = []
+    by_statement: dict[tuple[Location, str, str], list[Problem]] = {}
+    for one in evidence:
+        if one.kind != KIND:
+            others.append(one)
+            continue
+        key = (one.location, str(one.facts["package"]), str(one.facts["version"]))
+        by_statement.setdefault(key, []).append(_problem_of(one.facts))
+    merged = [
+        make(package, None if version == _NO_VERSION else version, location, problem)
+        for (location, package, version), problems in by_statement.items()
+        for problem in join(problems)
+    ]
+    return others + merged
+
+
+def _texts(fact: Fact) -> tuple[str, ...]:
+    """Give a tuple fact; other values do not occur."""
+    return fact if isinstance(fact, tuple) else ()
+
+
+def _problem_of(facts: Mapping[str, Fact]) -> Problem:
+    """Read back what `make` wrote."""
+    score = facts["score"]
+    return Problem(
+        ids=frozenset(_texts(facts["aliases"])),
+        severity=str(facts["severity"]),
+        score=score if isinstance(score, float) else None,
+        summary="" if facts["summary"] == _NO_SUMMARY else str(facts["summary"]),
+        fixed=_texts(facts["fixed"]),
+        upgrade=None if facts["upgrade"] == _NO_FIX else str(facts["upgrade"]),
+        malicious=facts["malicious"] is True,
+        databases=frozenset(_texts(facts["databases"])),
+    )
+
+
+def merge_audits(audits: Iterable[Audit]) -> list[Audit]:
+    """Give one Audit for each dependency: affected over clean over not audited.
+
+    Equal answers name all their databases; reasons are kept only where nothing was found out.
+    """
+    by_dependency: dict[Dependency, list[Audit]] = {}
+    for audit in audits:
+        by_dependency.setdefault(audit.dependency, []).append(audit)
+    merged = []
+    for dependency, answers in by_dependency.items():
+        status = max((answer.status for answer in answers), key=_STATUS_ORDER.index)
+        same = [answer for answer in answers if answer.status is status]
+        merged.append(
+            Audit(
+                dependency=dependency,
+                status=status,
+                database=", ".join(dict.fromkeys(answer.database for answer in same)),
+                reason="; ".join(dict.fromkeys(answer.reason for answer in same if answer.reason)),
+            )
+        )
+    return merged
