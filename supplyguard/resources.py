@@ -19,7 +19,6 @@ def rules_folder() -> Path:
     raise RuleError("the rules folder is missing", hint="reinstall supplyguard")
 
 
-@cache
 def cache_folder() -> Path:
     """Give the folder for what can be made again: $SUPPLYGUARD_CACHE_DIR or the user's cache folder."""
     chosen = os.environ.get("SUPPLYGUARD_CACHE_DIR")
