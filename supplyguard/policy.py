@@ -5,8 +5,8 @@ from __future__ import annotations
 import fnmatch
 import json
 import re
-from collections.abc import Iterable, Sequence
-from dataclasses import dataclass, replace
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass, field, replace
 from datetime import date
 from pathlib import Path
 from typing import Any, Final
@@ -15,7 +15,6 @@ from supplyguard.errors import ConfigError
 from supplyguard.finding import (
     Confidence,
     Finding,
-    Level,
     Notification,
     Severity,
     Suppression,
@@ -65,7 +64,7 @@ class InlineIgnore:
 class Policy:
     """What is reported (min_*), and what gates (fail_on; None: nothing does)."""
 
-    fail_on: Severity | None = Severity.MEDIUM
+    fail_on: Severity | None = Severity.HIGH
     min_severity: Severity = Severity.INFO
     min_confidence: Confidence = Confidence.LOW
     allow_incomplete: bool = False
@@ -90,25 +89,26 @@ def decide(
     policy: Policy,
     *,
     inline: Sequence[InlineIgnore] = (),
-    digests: dict[str, str] | None = None,
+    digests: Mapping[str, str] | None = None,
+    report_unused: bool = True,
     today: date,
 ) -> Decision:
     """Apply ignores, thresholds and the gate.
 
-    digests: sha256 (hex) by artifact URI, for ignores that name one. Gating looks at every finding
-    that is not suppressed, whether or not it is reported.
+    digests: sha256 (hex) by artifact URI, for ignores that name one. report_unused: false where
+    only a part of the project was looked at. Gating looks at every finding that is not suppressed,
+    whether or not it is reported.
     """
-    known = digests if digests is not None else {}
-    used: set[int] = set()
+    ignores = _Ignores(policy=policy, inline=inline, digests=digests or {}, today=today)
     kept: list[Finding] = []
     suppressed: list[Finding] = []
     for finding in sorted(findings, key=_order):
-        suppression = _suppression(finding, policy, inline, known, today, used)
+        suppression = _suppression(finding, ignores)
         if suppression is None:
             kept.append(finding)
         else:
             suppressed.append(replace(finding, suppression=suppression))
-    said = (*notifications, *_ignore_notices(policy, inline, used, today))
+    said = (*notifications, *_ignore_notices(ignores, report_unused=report_unused))
     shown = tuple(
         finding
         for finding in kept
@@ -205,33 +205,40 @@ def _order(finding: Finding) -> tuple[object, ...]:
     )
 
 
-def _suppression(
-    finding: Finding,
-    policy: Policy,
-    inline: Sequence[InlineIgnore],
-    digests: dict[str, str],
-    today: date,
-    used: set[int],
-) -> Suppression | None:
+@dataclass(frozen=True, kw_only=True, slots=True)
+class _Ignores:
+    """All ignores of a run; `used` collects the identities of those that matched."""
+
+    policy: Policy
+    inline: Sequence[InlineIgnore]
+    digests: Mapping[str, str]
+    today: date
+    used: set[int] = field(default_factory=set)
+
+    def holds(self, ignore: Ignore) -> bool:
+        return ignore.expires is None or self.today <= ignore.expires
+
+
+def _suppression(finding: Finding, ignores: _Ignores) -> Suppression | None:
     where = finding.location
-    for comment in inline:
+    for comment in ignores.inline:
         if comment.uri != where.uri or finding.rule.id not in comment.rules or not comment.reason:
             continue
         if where.line is not None and where.line <= comment.covers <= (where.end_line or where.line):
-            used.add(id(comment))
+            ignores.used.add(id(comment))
             place = Location(uri=comment.uri, line=comment.line)
             return Suppression(kind=SuppressionKind.INLINE, reason=comment.reason, location=place)
-    for ignore in policy.ignores:
-        if _covers(ignore, finding, digests):
-            used.add(id(ignore))
-            if ignore.expires is None or today <= ignore.expires:
+    for ignore in ignores.policy.ignores:
+        if _covers(ignore, finding, ignores.digests):
+            ignores.used.add(id(ignore))
+            if ignores.holds(ignore):
                 return Suppression(kind=SuppressionKind.CONFIGURED, reason=ignore.reason)
-    if (finding.rule.id, finding.fingerprint) in policy.baseline:
+    if (finding.rule.id, finding.fingerprint) in ignores.policy.baseline:
         return Suppression(kind=SuppressionKind.BASELINE, reason="in the baseline")
     return None
 
 
-def _covers(ignore: Ignore, finding: Finding, digests: dict[str, str]) -> bool:
+def _covers(ignore: Ignore, finding: Finding, digests: Mapping[str, str]) -> bool:
     where = finding.location
     if ignore.rule != finding.rule.id or not fnmatch.fnmatchcase(where.uri, ignore.path):
         return False
@@ -246,27 +253,21 @@ def _covers(ignore: Ignore, finding: Finding, digests: dict[str, str]) -> bool:
     return True
 
 
-def _ignore_notices(
-    policy: Policy, inline: Sequence[InlineIgnore], used: set[int], today: date
-) -> Iterable[Notification]:
-    for ignore in policy.ignores:
-        if ignore.expires is not None and today > ignore.expires:
-            yield Notification(
-                code="ignore-expired",
-                message=f"{ignore.origin}: the ignore of {ignore.rule} expired on {ignore.expires}",
-            )
-        elif id(ignore) not in used:
-            yield Notification(
-                code="ignore-unused",
-                message=f"{ignore.origin}: the ignore of {ignore.rule} matches nothing",
-            )
-    for comment in inline:
+def _ignore_notices(ignores: _Ignores, *, report_unused: bool) -> Iterable[Notification]:
+    for ignore in ignores.policy.ignores:
+        if not ignores.holds(ignore):
+            text = f"{ignore.origin}: the ignore of {ignore.rule} expired on {ignore.expires}"
+            yield Notification(code="ignore-expired", message=text)
+        elif report_unused and id(ignore) not in ignores.used:
+            text = f"{ignore.origin}: the ignore of {ignore.rule} matches nothing"
+            yield Notification(code="ignore-unused", message=text)
+    for comment in ignores.inline:
         place = Location(uri=comment.uri, line=comment.line)
         names = ", ".join(comment.rules)
         if not comment.reason:
             text = f"the ignore of {names} gives no reason and is not honoured"
             yield Notification(code="ignore-without-reason", message=text, location=place)
-        elif id(comment) not in used:
+        elif report_unused and id(comment) not in ignores.used:
             text = f"the ignore of {names} matches nothing"
             yield Notification(code="ignore-unused", message=text, location=place)
 
