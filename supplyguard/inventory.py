@@ -48,12 +48,14 @@ class Artifact:
 
     path: where its bytes are on disk. size: in bytes.
     origin: the place that refers to it, when it was not found by walking (a cached model).
+    root: the folder that its own references to other files must stay in; None: its own folder.
     """
 
     uri: str
     path: Path
     size: int
     origin: Location | None = None
+    root: Path | None = None
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
