@@ -58,7 +58,7 @@ class Limits:
 class Budget:
     """What is left of a `Limits` for one artifact. Not shared between threads."""
 
-    __slots__ = ("_deadline", "_spent", "limits")
+    __slots__ = ("__weakref__", "_deadline", "_spent", "limits")
 
     def __init__(self, limits: Limits | None = None) -> None:
         self.limits = limits if limits is not None else Limits()

@@ -1,0 +1,1 @@
+"""Readers of containers that several inspectors share: directories, codecs, layouts. No opinions."""
