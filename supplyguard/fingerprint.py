@@ -119,6 +119,11 @@ def primary_of(fingerprint: str) -> str:
     return fingerprint.partition("/")[0]
 
 
+def distinct_primary(fingerprint: str) -> str:
+    """Stand in for `primary_of` where two findings of one rule and file share it."""
+    return f"{_digest(fingerprint)}:1"
+
+
 def _digest(*parts: str) -> str:
     # the lengths keep ("ab", "c") and ("a", "bc") apart
     joined = "".join(f"{len(part)}:{part}" for part in parts)
