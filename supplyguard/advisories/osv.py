@@ -102,6 +102,20 @@ def canonical_name(name: str) -> str:
     return re.sub(r"[-_.]+", "-", name).lower()
 
 
+def is_id(value: object) -> TypeGuard[str]:
+    """Whether it can be the id of an advisory."""
+    return isinstance(value, str) and _ID.fullmatch(value) is not None
+
+
+def one_line(text: str) -> str:
+    """Make one printable line of a text from outside, capped, without a final stop."""
+    line = _SPACE.sub(" ", text[: 4 * _SUMMARY_CHARACTERS]).strip()
+    line = line.encode("utf-8", "replace").decode("utf-8")
+    if len(line) > _SUMMARY_CHARACTERS:
+        line = line[: _SUMMARY_CHARACTERS - 1].rstrip() + "…"
+    return line.rstrip(".")
+
+
 def load(text: str | bytes) -> object:
     """Parse JSON; raises MalformedError for what is not JSON, too deep, or has numbers too long."""
     try:
@@ -118,17 +132,17 @@ def parse(document: object) -> Record:
     if not _is_mapping(document):
         raise MalformedError("advisory is not a JSON object")
     identifier = document.get("id")
-    if not _is_id(identifier):
+    if not is_id(identifier):
         raise MalformedError("advisory has no usable id")
     try:
         specific = _mapping(document, "database_specific")
-        aliases = tuple(dict.fromkeys(alias for alias in _list(document, "aliases") if _is_id(alias)))
+        aliases = tuple(dict.fromkeys(alias for alias in _list(document, "aliases") if is_id(alias)))
         return Record(
             id=identifier,
             modified=_time(document),
             aliases=tuple(alias for alias in aliases if alias != identifier),
             withdrawn=bool(document.get("withdrawn")),
-            summary=_one_line(document),
+            summary=_summary(document),
             ratings=_ratings(document),
             word=_word(specific),
             malicious=_is_malicious((identifier, *aliases), specific),
@@ -195,11 +209,6 @@ def _is_mapping(value: object) -> TypeGuard[Mapping[str, Any]]:
     return isinstance(value, dict)
 
 
-def _is_id(value: object) -> TypeGuard[str]:
-    """Whether it can be the id of an advisory."""
-    return isinstance(value, str) and _ID.fullmatch(value) is not None
-
-
 def _mapping(document: Mapping[str, Any], key: str) -> Mapping[str, Any]:
     """Give an object that may be absent; its content is free, so another type counts as absent."""
     value = document.get(key)
@@ -230,17 +239,10 @@ def _time(document: Mapping[str, Any]) -> datetime:
         raise MalformedError("modified is not a time") from None
 
 
-def _one_line(document: Mapping[str, Any]) -> str:
-    """Make one printable line of `summary`, or of the beginning of `details`."""
-    for key in ("summary", "details"):
-        value = document.get(key)
-        if isinstance(value, str) and value.strip():
-            line = _SPACE.sub(" ", value[: 4 * _SUMMARY_CHARACTERS]).strip()
-            line = line.encode("utf-8", "replace").decode("utf-8")
-            if len(line) > _SUMMARY_CHARACTERS:
-                line = line[: _SUMMARY_CHARACTERS - 1].rstrip() + "…"
-            return line.rstrip(".")
-    return ""
+def _summary(document: Mapping[str, Any]) -> str:
+    """Give `summary`, or the beginning of `details`, as one line."""
+    texts = (document.get(key) for key in ("summary", "details"))
+    return next((one_line(text) for text in texts if isinstance(text, str) and text.strip()), "")
 
 
 def _ratings(document: Mapping[str, Any]) -> tuple[Rating, ...]:

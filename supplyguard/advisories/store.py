@@ -33,7 +33,6 @@ if TYPE_CHECKING:
 
 NAME: Final = "osv"
 SCHEMA: Final = 1
-FILE_NAME: Final = "advisories.sqlite3"
 _APPLICATION: Final = 0x73_67_61_64
 """Marks the file as ours ("sgad"), SQLite's application_id."""
 
@@ -59,13 +58,6 @@ class Refused:
 
     id: str
     names: frozenset[str]
-
-
-def default_path() -> Path:
-    """Give the store's place in the user's cache folder."""
-    from platformdirs import user_cache_path  # noqa: PLC0415 - heavy: not for --version
-
-    return user_cache_path("supplyguard", appauthor=False) / FILE_NAME
 
 
 class Store:
