@@ -1,0 +1,77 @@
+"""A stand-in for OSV's query service and PyPI's JSON service, with faults on demand."""
+
+from __future__ import annotations
+
+import json
+import re
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from typing import Any
+
+from tests.stand_in import Answer, Asked, serve
+
+Fault = Callable[[Asked], Answer | None]
+"""Answers in the stead of the service, or gives None to let it answer."""
+
+
+def records_for(records: Sequence[Mapping[str, Any]], name: str, version: str) -> list[Mapping[str, Any]]:
+    """The records that enumerate this version; ranges are left to the code under test."""
+    return [
+        record
+        for record in records
+        if any(
+            entry["package"]["name"] == name and version in entry.get("versions", ())
+            for entry in record["affected"]
+        )
+    ]
+
+
+def _pypi_view(record: Mapping[str, Any]) -> dict[str, Any]:
+    """What PyPI's JSON tells of a record: no severity."""
+    events = [
+        event
+        for entry in record["affected"]
+        for span in entry.get("ranges", ())
+        if span["type"] == "ECOSYSTEM"
+        for event in span["events"]
+    ]
+    return {
+        "id": record["id"],
+        "aliases": record.get("aliases", []),
+        "details": record.get("details", ""),
+        "summary": record.get("summary"),
+        "fixed_in": [event["fixed"] for event in events if "fixed" in event],
+        "link": f"https://osv.dev/vulnerability/{record['id']}",
+        "source": "osv",
+        "withdrawn": record.get("withdrawn"),
+    }
+
+
+@contextmanager
+def osv_server(
+    records: Sequence[Mapping[str, Any]] = (),
+    *,
+    unknown: Sequence[str] = (),
+    fault: Fault | None = None,
+    log: list[Asked] | None = None,
+) -> Iterator[str]:
+    """Serve `records`; PyPI answers 404 for the packages in `unknown`. Gives the base address."""
+
+    def reply(asked: Asked) -> Answer:
+        if log is not None:
+            log.append(asked)
+        given = fault(asked) if fault is not None else None
+        if given is not None:
+            return given
+        if asked.path == "/v1/query":
+            query = json.loads(asked.body)
+            vulns = records_for(records, query["package"]["name"], query["version"])
+            return Answer(body=json.dumps({"vulns": vulns} if vulns else {}).encode())
+        found = re.fullmatch(r"/pypi/([^/]+)/([^/]+)/json", asked.path)
+        if found is None or found[1] in unknown:
+            return Answer(status=404, body=b'{"message": "Not Found"}')
+        vulnerabilities = [_pypi_view(record) for record in records_for(records, found[1], found[2])]
+        return Answer(body=json.dumps({"info": {}, "vulnerabilities": vulnerabilities}).encode())
+
+    with serve(reply) as base:
+        yield base

@@ -1,0 +1,454 @@
+from __future__ import annotations
+
+import shutil
+import ssl
+import subprocess
+import threading
+from collections.abc import Callable
+from http.server import HTTPServer, SimpleHTTPRequestHandler
+from pathlib import Path
+
+import pytest
+import requests
+
+from supplyguard import fetch
+from supplyguard.errors import FetchError
+from tests.stand_in import Answer, Asked, nobody, serve
+
+CONTENT = bytes(range(256)) * 1000
+QUICK = fetch.Limits(seconds=5.0, timeout=2.0, attempts=1)
+AGAIN = fetch.Limits(seconds=10.0, timeout=2.0, attempts=3)
+
+
+def answering(*answers: Answer) -> tuple[Callable[[Asked], Answer], list[Asked]]:
+    """Give one answer after the other, the last one again and again; and what was asked."""
+    asked: list[Asked] = []
+
+    def reply(request: Asked) -> Answer:
+        asked.append(request)
+        return answers[min(len(asked), len(answers)) - 1]
+
+    return reply, asked
+
+
+def ranged(request: Asked, etag: str = '"v1"') -> Answer:
+    """Serve CONTENT the way a good server does."""
+    if request.headers.get("If-None-Match") == etag:
+        return Answer(status=304)
+    wanted = request.headers.get("Range")
+    if wanted and request.headers.get("If-Range") == etag:
+        start = int(wanted.removeprefix("bytes=").removesuffix("-"))
+        if start >= len(CONTENT):
+            return Answer(status=416, headers={"Content-Range": f"bytes */{len(CONTENT)}"})
+        span = f"bytes {start}-{len(CONTENT) - 1}/{len(CONTENT)}"
+        return Answer(status=206, body=CONTENT[start:], headers={"ETag": etag, "Content-Range": span})
+    return Answer(body=CONTENT, headers={"ETag": etag})
+
+
+@pytest.fixture(autouse=True)
+def no_waiting(monkeypatch: pytest.MonkeyPatch) -> list[float]:
+    waits: list[float] = []
+    monkeypatch.setattr("time.sleep", waits.append)
+    return waits
+
+
+@pytest.mark.parametrize(
+    "url", ["https://osv.dev/x", "http://127.0.0.1:1/x", "http://localhost/x", "http://[::1]/"]
+)
+def test_speaks_https_and_to_the_loopback_host(url: str) -> None:
+    fetch.check_url(url)
+
+
+@pytest.mark.parametrize(
+    "url",
+    [
+        "http://osv.dev/x",
+        "ftp://osv.dev/x",
+        "file:///etc/passwd",
+        "osv.dev",
+        "https:///x",
+        "https://a:b/",
+        "https://[x/",
+    ],
+)
+def test_refuses_other_addresses(url: str) -> None:
+    with pytest.raises(FetchError):
+        fetch.read(url)
+
+
+def test_a_shown_address_has_no_secrets() -> None:
+    assert fetch.shown("https://user:secret@host:8443/a/b?token=1#x") == "https://host:8443/a/b"
+
+
+def test_reads_a_document() -> None:
+    with serve(lambda _: Answer(body=CONTENT)) as base:
+        assert fetch.read(base, limits=QUICK) == CONTENT
+
+
+def test_sends_no_netrc_password(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    netrc = tmp_path / "netrc"
+    netrc.write_text("machine 127.0.0.1 login me password secret\n")
+    netrc.chmod(0o600)
+    monkeypatch.setenv("NETRC", str(netrc))
+    reply, asked = answering(Answer(body=b"x"))
+    with serve(reply) as base:
+        fetch.read(base, limits=QUICK)
+    assert "Authorization" not in asked[0].headers
+
+
+@pytest.mark.parametrize("status", [400, 401, 403, 404, 410, 204])
+def test_other_statuses_are_said_at_once(status: int) -> None:
+    reply, asked = answering(Answer(status=status))
+    with serve(reply) as base, pytest.raises(FetchError, match=f"answered {status}"):
+        fetch.read(base, limits=AGAIN)
+    assert len(asked) == 1
+
+
+@pytest.mark.parametrize("status", [429, 500, 502, 503, 504])
+def test_passing_failures_are_tried_again(status: int, no_waiting: list[float]) -> None:
+    reply, asked = answering(Answer(status=status), Answer(status=status), Answer(body=b"at last"))
+    with serve(reply) as base:
+        assert fetch.read(base, limits=AGAIN) == b"at last"
+    assert len(asked) == 3
+    assert no_waiting == [0.5, 1.0]
+
+
+def test_retry_after_is_heeded_within_reason(no_waiting: list[float]) -> None:
+    answers = [
+        Answer(status=429, headers={"Retry-After": text}) for text in ("3", "Wed, 21 Oct 2026 07:28:00 GMT")
+    ]
+    reply, _ = answering(*answers, Answer(body=b"x"))
+    with serve(reply) as base:
+        fetch.read(base, limits=AGAIN)
+    assert no_waiting == [3.0, 1.0]
+
+
+def test_gives_up_after_the_attempts() -> None:
+    reply, asked = answering(Answer(status=503))
+    with serve(reply) as base, pytest.raises(FetchError, match="answered 503"):
+        fetch.read(base, limits=AGAIN)
+    assert len(asked) == 3
+
+
+def test_does_not_wait_beyond_the_deadline(no_waiting: list[float]) -> None:
+    reply, asked = answering(Answer(status=503, headers={"Retry-After": "1000"}))
+    with serve(reply) as base, pytest.raises(FetchError, match="answered 503"):
+        fetch.read(base, limits=AGAIN)
+    assert len(asked) == 1
+    assert no_waiting == []
+
+
+def test_nobody_listens() -> None:
+    with nobody() as base, pytest.raises(FetchError, match="connection failed") as caught:
+        fetch.read(base, limits=QUICK)
+    assert caught.value.hint is not None
+    assert "--offline" in caught.value.hint
+
+
+def test_a_slow_answer() -> None:
+    limits = fetch.Limits(seconds=5.0, timeout=0.2, attempts=1)
+    with serve(lambda _: Answer(delay=5.0)) as base, pytest.raises(FetchError, match="no answer in time"):
+        fetch.read(base, limits=limits)
+
+
+def test_a_trickle_cannot_outlast_the_deadline() -> None:
+    limits = fetch.Limits(seconds=0.4, timeout=2.0, attempts=1)
+    dripping = Answer(pieces=(b"x",) * 200, pause=0.05)
+    with serve(lambda _: dripping) as base, pytest.raises(FetchError, match=r"took longer than 0\.4 s"):
+        fetch.read(base, limits=limits)
+
+
+def test_no_time_at_all() -> None:
+    with serve(lambda _: Answer()) as base, pytest.raises(FetchError, match="took longer"):
+        fetch.read(base, limits=fetch.Limits(seconds=0.0, attempts=1))
+
+
+def test_a_body_larger_than_allowed() -> None:
+    limits = fetch.Limits(size=1000, attempts=1)
+    with serve(lambda _: Answer(body=CONTENT)) as base, pytest.raises(FetchError, match="larger than 1,000"):
+        fetch.read(base, limits=limits)
+
+
+def test_a_body_that_breaks_off() -> None:
+    with (
+        serve(lambda _: Answer(body=b"half", length=8)) as base,
+        pytest.raises(FetchError, match="broke off"),
+    ):
+        fetch.read(base, limits=QUICK)
+
+
+def test_follows_a_redirect_on_the_same_host() -> None:
+    def reply(asked: Asked) -> Answer:
+        if asked.path == "/old":
+            return Answer(status=302, headers={"Location": "/new"})
+        return Answer(body=asked.path.encode())
+
+    with serve(reply) as base:
+        assert fetch.read(f"{base}/old", limits=QUICK) == b"/new"
+
+
+def test_redirects_in_a_circle() -> None:
+    with (
+        serve(lambda _: Answer(status=302, headers={"Location": "/"})) as base,
+        pytest.raises(FetchError, match="more than 3 redirects"),
+    ):
+        fetch.read(base, limits=QUICK)
+
+
+@pytest.mark.parametrize(
+    ("target", "reason"),
+    [
+        ("https://elsewhere.example/x", "another host, elsewhere.example"),
+        ("http://elsewhere.example/x", "not encrypted"),
+        ("file:///etc/passwd", "not a web address"),
+    ],
+)
+def test_redirects_elsewhere_are_refused(target: str, reason: str) -> None:
+    with (
+        serve(lambda _: Answer(status=302, headers={"Location": target})) as base,
+        pytest.raises(FetchError, match=reason),
+    ):
+        fetch.read(base, limits=QUICK)
+
+
+def test_a_redirect_to_an_allowed_host() -> None:
+    with serve(lambda _: Answer(body=b"there")) as other:
+        port = other.rpartition(":")[2]
+        moved = Answer(status=302, headers={"Location": f"http://localhost:{port}/"})
+        with serve(lambda _: moved) as base:
+            limits = fetch.Limits(seconds=5.0, attempts=1, hosts=frozenset({"localhost"}))
+            assert fetch.read(base, limits=limits) == b"there"
+
+
+def test_a_certificate_that_nobody_vouches_for(tmp_path: Path) -> None:
+    if shutil.which("openssl") is None:
+        pytest.skip("openssl is needed to make a certificate")
+    key, certificate = tmp_path / "key.pem", tmp_path / "cert.pem"
+    make = [
+        "openssl",
+        "req",
+        "-x509",
+        "-newkey",
+        "rsa:2048",
+        "-nodes",
+        "-days",
+        "2",
+        "-subj",
+        "/CN=localhost",
+    ]
+    subprocess.run([*make, "-keyout", str(key), "-out", str(certificate)], check=True, capture_output=True)
+    context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
+    context.load_cert_chain(certificate, key)
+    server = HTTPServer(("127.0.0.1", 0), SimpleHTTPRequestHandler)
+    server.handle_error = lambda *_: None  # type: ignore[method-assign] # the client hangs up
+    server.socket = context.wrap_socket(server.socket, server_side=True)
+    thread = threading.Thread(target=lambda: server.serve_forever(poll_interval=0.01), daemon=True)
+    thread.start()
+    try:
+        with pytest.raises(FetchError, match="certificate") as caught:
+            fetch.read(f"https://localhost:{server.server_address[1]}/", limits=QUICK)
+    finally:
+        server.shutdown()
+        server.server_close()
+        thread.join(timeout=5)
+    assert caught.value.hint is not None
+    assert "REQUESTS_CA_BUNDLE" in caught.value.hint
+
+
+def test_plain_http_on_a_secure_address() -> None:
+    with serve(lambda _: Answer(body=b"x")) as base, pytest.raises(FetchError):
+        fetch.read(base.replace("http:", "https:"), limits=QUICK)
+
+
+def test_another_failure_of_the_library(monkeypatch: pytest.MonkeyPatch) -> None:
+    def fail(*_args: object, **_more: object) -> None:
+        raise requests.exceptions.InvalidHeader("odd")
+
+    monkeypatch.setattr(requests.Session, "get", fail)
+    with pytest.raises(FetchError, match="odd"):
+        fetch.read("https://osv.dev/", limits=QUICK)
+
+
+def test_downloads_a_file(tmp_path: Path) -> None:
+    seen: list[tuple[int, int | None]] = []
+    with serve(ranged) as base:
+        got = fetch.download(base, tmp_path / "d", limits=QUICK, progress=lambda *both: seen.append(both))
+    assert got is not None
+    assert got.path.read_bytes() == CONTENT
+    assert (got.etag, got.size) == ('"v1"', len(CONTENT))
+    assert seen[-1] == (len(CONTENT), len(CONTENT))
+
+
+def test_what_is_unchanged_is_not_fetched_again(tmp_path: Path) -> None:
+    with serve(ranged) as base:
+        assert fetch.download(base, tmp_path, limits=QUICK, etag='"v1"') is None
+        assert fetch.download(base, tmp_path, limits=QUICK, etag='"v0"') is not None
+
+
+def test_a_broken_download_goes_on_where_it_stopped(tmp_path: Path) -> None:
+    asked: list[Asked] = []
+
+    def reply(request: Asked) -> Answer:
+        asked.append(request)
+        if len(asked) == 1:
+            return Answer(body=CONTENT[:100_000], length=len(CONTENT), headers={"ETag": '"v1"'})
+        return ranged(request)
+
+    with serve(reply) as base:
+        with pytest.raises(FetchError, match="broke off"):
+            fetch.download(base, tmp_path, limits=QUICK)
+        got = fetch.download(base, tmp_path, limits=QUICK)
+    assert got is not None
+    assert got.path.read_bytes() == CONTENT
+    assert asked[1].headers["Range"] == "bytes=100000-"
+    assert asked[1].headers["If-Range"] == '"v1"'
+
+
+def test_a_broken_download_goes_on_within_one_call(tmp_path: Path) -> None:
+    asked: list[Asked] = []
+
+    def reply(request: Asked) -> Answer:
+        asked.append(request)
+        if len(asked) == 1:
+            return Answer(body=CONTENT[:100_000], length=len(CONTENT), headers={"ETag": '"v1"'})
+        return ranged(request)
+
+    with serve(reply) as base:
+        got = fetch.download(base, tmp_path, limits=AGAIN)
+    assert got is not None
+    assert got.path.read_bytes() == CONTENT
+    assert len(asked) == 2
+
+
+def test_what_came_before_a_break_is_kept(tmp_path: Path) -> None:
+    broken = Answer(body=b"old" * 10, length=100, headers={"ETag": '"v0"'})
+    with serve(lambda _: broken) as base, pytest.raises(FetchError, match="broke off"):
+        fetch.download(base, tmp_path, limits=QUICK)
+    assert next(tmp_path.glob("*.part")).read_bytes() == b"old" * 10
+
+
+def test_another_version_is_fetched_from_the_start(tmp_path: Path) -> None:
+    part = fetch._Part(tmp_path / "x")
+    part.begin('"v0"')
+    part.path.write_bytes(b"old")
+    with serve(ranged) as base:
+        got = fetch._continue(fetch._Exchange.begin(base, QUICK), part, None, fetch._silent)
+    assert got is not None
+    assert got.path.read_bytes() == CONTENT
+
+
+@pytest.mark.parametrize(
+    "wrong",
+    [
+        Answer(status=206, body=b"zz", headers={"Content-Range": "bytes 7-8/9", "ETag": '"v1"'}),
+        Answer(status=206, body=b"zz", headers={"ETag": '"v1"'}),
+        Answer(status=206, body=b"zz", headers={"Content-Range": "bytes 3-4/5", "ETag": '"v2"'}),
+        Answer(status=416),
+    ],
+    ids=["another start", "no range said", "another version", "cannot continue"],
+)
+def test_a_wrong_part_is_dropped(wrong: Answer, tmp_path: Path) -> None:
+    asked: list[Asked] = []
+
+    def reply(request: Asked) -> Answer:
+        asked.append(request)
+        return wrong if len(asked) == 1 else ranged(request)
+
+    part = fetch._Part(tmp_path / "x")
+    part.begin('"v1"')
+    part.path.write_bytes(CONTENT[:3])
+    with serve(reply) as base:
+        exchange = fetch._Exchange.begin(base, AGAIN)
+        got = fetch._retried(lambda: fetch._continue(exchange, part, None, fetch._silent), exchange)
+    assert got is not None
+    assert got.path.read_bytes() == CONTENT
+    assert "Range" not in asked[1].headers
+
+
+def test_a_part_that_is_whole_already(tmp_path: Path) -> None:
+    with serve(ranged) as base:
+        first = fetch.download(base, tmp_path, limits=QUICK)
+        again = fetch.download(base, tmp_path, limits=QUICK)
+    assert first is not None
+    assert again == first
+
+
+def test_without_a_strong_etag_nothing_is_continued(tmp_path: Path) -> None:
+    reply, asked = answering(
+        Answer(body=b"half", length=8, headers={"ETag": 'W/"weak"'}), Answer(body=b"complete", headers={})
+    )
+    with serve(reply) as base:
+        got = fetch.download(base, tmp_path, limits=AGAIN)
+    assert got is not None
+    assert (got.path.read_bytes(), got.etag) == (b"complete", None)
+    assert "Range" not in asked[1].headers
+
+
+@pytest.mark.parametrize(
+    ("answer", "reason"),
+    [
+        (Answer(body=CONTENT, headers={"Content-Encoding": "gzip"}), "not with the file as it is"),
+        (Answer(status=404), "answered 404"),
+        (Answer(body=b"x", length=10**12), "larger than"),
+        (Answer(status=304), "answered 304"),
+    ],
+)
+def test_downloads_that_are_refused(answer: Answer, reason: str, tmp_path: Path) -> None:
+    part = fetch._Part(tmp_path / "x")
+    part.begin('"v1"')
+    part.path.write_bytes(b"abc")
+    with serve(lambda _: answer) as base:
+        exchange = fetch._Exchange.begin(base, QUICK)
+        with pytest.raises(FetchError, match=reason):
+            fetch._continue(exchange, part, None, fetch._silent)
+
+
+def test_a_folder_that_cannot_be_made(tmp_path: Path) -> None:
+    (tmp_path / "file").write_text("")
+    with serve(ranged) as base, pytest.raises(FetchError, match="cannot write the download"):
+        fetch.download(base, tmp_path / "file" / "d", limits=QUICK)
+
+
+def police(base: str, *, size: int = 1000, expired: Callable[[], bool] = lambda: False) -> requests.Session:
+    session = requests.Session()
+    fetch.police(session, base, fetch.Limits(size=size, attempts=2), expired)
+    return session
+
+
+def test_a_policed_session_works() -> None:
+    with serve(lambda _: Answer(body=b'{"a": 1}')) as base, police(base) as session:
+        assert session.get(base, timeout=2).json() == {"a": 1}
+
+
+def test_a_policed_session_refuses_what_is_too_large() -> None:
+    with (
+        serve(lambda _: Answer(body=b"x" * 1001)) as base,
+        police(base) as session,
+        pytest.raises(FetchError, match="larger than 1,000"),
+    ):
+        session.get(base, timeout=2)
+
+
+def test_a_policed_session_stops_at_the_deadline() -> None:
+    with (
+        serve(lambda _: Answer(body=b"x")) as base,
+        police(base, expired=lambda: True) as session,
+        pytest.raises(FetchError, match="no time left"),
+    ):
+        session.get(base, timeout=2)
+
+
+def test_a_policed_session_is_not_led_elsewhere() -> None:
+    with (
+        serve(lambda _: Answer(status=301, headers={"Location": "https://elsewhere.example/"})) as base,
+        police(base) as session,
+        pytest.raises(FetchError, match="another host"),
+    ):
+        session.get(base, timeout=2)
+
+
+def test_a_policed_session_tries_again() -> None:
+    reply, asked = answering(Answer(status=500), Answer(body=b"x"))
+    with serve(reply) as base, police(base) as session:
+        assert session.post(base, data="{}", timeout=2).content == b"x"
+    assert len(asked) == 2
