@@ -15,6 +15,7 @@ KIND: Final = "dependency-advisory"
 _NO_FIX: Final = "no fixed version known"
 _NO_SUMMARY: Final = "no summary is given"
 _NO_VERSION: Final = "(any version)"
+_MALICE: Final = "(malicious)"
 _STATUS_ORDER: Final = (AuditStatus.NOT_AUDITED, AuditStatus.CLEAN, AuditStatus.AFFECTED)
 
 
@@ -68,11 +69,13 @@ def worst(ratings: Iterable[tuple[str, float | None]]) -> tuple[str, float | Non
 
 
 def join(problems: Iterable[Problem]) -> list[Problem]:
-    """Join the problems of one package at one version that share an id, transitively."""
+    """Join the problems of one package at one version that share an id, transitively.
+
+    Records of malice are one problem too: they tell of the same release, mostly without aliases.
+    """
     known = list(problems)
-    return [
-        _joined([known[place] for place in places]) for places in aliases.groups([one.ids for one in known])
-    ]
+    id_sets = [one.ids | ({_MALICE} if one.malicious else frozenset()) for one in known]
+    return [_joined([known[place] for place in places]) for places in aliases.groups(id_sets)]
 
 
 def _joined(same: list[Problem]) -> Problem:
