@@ -92,17 +92,15 @@ def _help_text(rule: Rule) -> str:
 
 
 def _help_markdown(rule: Rule) -> str:
+    pages = (*rule.references, *filter(None, map(_weakness_page, rule.cwe)))
     parts = [
         rule.help.what,
         f"**Why it matters.** {rule.help.why}",
         f"**What to do.** {rule.help.fix}",
-        "\n".join(
-            f"- <{reference}>"
-            for reference in (*rule.references, *map(_weakness_page, rule.cwe))
-            if reference
-        ),
     ]
-    return "\n\n".join(part for part in parts if part)
+    # the texts are plain sentences: a placeholder such as <version> in one is no HTML
+    plain = [part.replace("<", "&lt;") for part in parts]
+    return "\n\n".join([*plain, "\n".join(f"- <{page}>" for page in pages)]).rstrip()
 
 
 def _weakness_page(cwe: str) -> str:

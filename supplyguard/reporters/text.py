@@ -18,6 +18,7 @@ from supplyguard.reporters.wording import (
 
 if TYPE_CHECKING:
     from rich.console import Console
+    from rich.text import Text
 
 SHOWN_PLACES: Final = 5
 """How many findings of one rule in one file are shown; the rest are counted."""
@@ -82,49 +83,57 @@ def render(
         _write_summary(page, report)
     if not quiet or report.verdict is Verdict.INCOMPLETE:
         page.line(verdict_sentence(report), style=_VERDICT_STYLES[report.verdict])
+    page.print()
     written = "\n".join(line.rstrip() for line in stream.getvalue().split("\n"))
     return defuse_commands(written)
 
 
 class _Page:
-    """Lines on a console; nothing that is written here is markup."""
+    """Lines for a console, wrapped as they come; nothing that is written here is markup."""
 
     def __init__(self, console: Console) -> None:
+        from rich.text import Text  # noqa: PLC0415 - heavy: rich
+
         self._console = console
+        self._text = Text
+        self._lines: list[Text] = []
         self.narrow = console.width < _NARROW
 
     def space(self) -> None:
         """Write an empty line."""
-        self._console.print()
+        self._lines.append(self._text())
 
     def line(self, text: str, *, style: str = "", indent: int = 0) -> None:
-        """Write a paragraph, wrapped, all of it `indent` columns from the left."""
+        """Write a paragraph, all of it `indent` columns from the left."""
         self.styled([(text, style)], indent=indent)
 
-    def styled(self, parts: Iterable[tuple[str, str]], *, indent: int = 0) -> None:
-        """Write a paragraph of (text, style) parts."""
-        from rich.padding import Padding  # noqa: PLC0415 - heavy: rich
-        from rich.text import Text  # noqa: PLC0415 - heavy: rich
+    def labelled(self, label: str, text: str, *, indent: int, gap: int, style: str) -> None:
+        """Write `label`, and `text` `gap` columns to the right of where it begins."""
+        width = gap if not self.narrow else len(label) + 1
+        self.styled([(label.ljust(width), style), (text, "")], indent=indent, hang=0 if self.narrow else gap)
 
-        text = Text(overflow="fold")
-        for part, style in parts:
-            text.append(part, style=style)
-        self._console.print(Padding(text, (0, 0, 0, indent), expand=False))
-
-    def labelled(self, label: str, text: str, *, indent: int, gap: int, style: str = "") -> None:
-        """Write `label`, and `text` beside it, wrapped `gap` columns to the right of it."""
-        from rich.table import Table  # noqa: PLC0415 - heavy: rich
-        from rich.text import Text  # noqa: PLC0415 - heavy: rich
-
-        if self.narrow:
-            self.styled([(f"{label} ", style), (text, "")], indent=indent)
+    def styled(self, parts: Iterable[tuple[str, str]], *, indent: int = 0, hang: int = 0) -> None:
+        """Write a paragraph of (text, style) parts; its later lines begin `hang` columns further in."""
+        text = self._text.assemble(*parts)
+        room = self._console.width - indent - hang
+        if text.cell_len <= room + hang:
+            self._add(text, indent)
             return
-        grid = Table.grid(padding=0)
-        grid.add_column(width=indent)
-        grid.add_column(width=gap, no_wrap=True)
-        grid.add_column(overflow="fold")
-        grid.add_row("", Text(label, style=style), Text(text, overflow="fold"))
-        self._console.print(grid)
+        first = text[:hang]
+        for number, line in enumerate(text[hang:].wrap(self._console, room, overflow="fold")):
+            if number == 0 and hang:
+                self._add(first.append_text(line), indent)
+            else:
+                self._add(line, indent + hang)
+
+    def print(self) -> None:
+        """Send everything to the console."""
+        if self._lines:
+            self._console.print(self._text("\n").join(self._lines), soft_wrap=True)
+
+    def _add(self, line: Text, indent: int) -> None:
+        line.pad_left(indent)
+        self._lines.append(line)
 
 
 def _write_findings(page: _Page, findings: Sequence[Finding], *, verbose: bool) -> None:
