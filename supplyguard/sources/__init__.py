@@ -8,6 +8,7 @@ from typing import Protocol
 from supplyguard.finding import Evidence, Notification
 from supplyguard.inventory import Artifact, Aspect, Dependency, ModelRef
 from supplyguard.limits import Budget
+from supplyguard.sources import notebook, pyproject, python_code, requirements
 
 Item = Dependency | ModelRef | Artifact | Evidence | Notification
 """What a source yields."""
@@ -35,4 +36,4 @@ class Source(Protocol):
         ...
 
 
-SOURCES: tuple[Source, ...] = ()
+SOURCES: tuple[Source, ...] = (requirements, pyproject, python_code, notebook)

@@ -20,8 +20,8 @@ from supplyguard.sources.requirements import include
 from supplyguard.sources.statements import (
     Statement,
     installs,
-    options_in,
     option_evidence,
+    options_in,
     read_statement,
     unparsed,
 )

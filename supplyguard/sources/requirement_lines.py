@@ -55,7 +55,7 @@ def read_lines(text: str) -> Iterator[Line]:
 
 @cache
 def known_options() -> Mapping[str, Any]:
-    """What pip's options mean (rules/formats/pip_options.json)."""
+    """Load what pip's options mean (rules/formats/pip_options.json)."""
     options: dict[str, Any] = json.loads((rules_folder() / "formats" / "pip_options.json").read_bytes())
     return options
 

@@ -106,7 +106,7 @@ class _Scanner:
         return True
 
     def _through_arrays(self, keys: KeyPath) -> KeyPath:
-        """A header's keys go into the newest table of every array of tables on the way."""
+        """Lead a header's keys into the newest table of every array of tables on the way."""
         path: KeyPath = ()
         for key in keys:
             path = (*path, key)

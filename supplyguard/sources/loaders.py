@@ -1,0 +1,130 @@
+"""The table of calls that load models and data (rules/code/loaders.json)."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Mapping
+from dataclasses import dataclass
+from functools import cache
+from typing import Any, Final
+
+from supplyguard.resources import rules_folder
+
+ALWAYS: Final = frozenset({"trust_remote_code", "enable_unsafe_deserialization"})
+"""Words that matter wherever they stand."""
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Parameter:
+    """A parameter of a callable: its position (None: by keyword only) and its names."""
+
+    position: int | None
+    keywords: tuple[str, ...]
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Loader:
+    """A callable that loads something. reference: what kind of repository its argument names."""
+
+    family: str
+    argument: Parameter
+    reference: str | None = None
+    revision: Parameter | None = None
+    repo_type: str | None = None
+    yaml_loader: Parameter | None = None
+    flags: tuple[Parameter, ...] = ()
+    local_names: frozenset[str] = frozenset()
+    prefixes: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Table:
+    """All that is known about loaders; names are canonical, see `canonical`."""
+
+    exact: Mapping[str, Loader]
+    by_last: Mapping[str, tuple[tuple[str, Loader], ...]]
+    aliases: Mapping[str, str]
+    recorded: tuple[str, ...]
+    downloads: frozenset[str]
+    yaml_loaders: Mapping[str, str]
+    known_owners: frozenset[str]
+    file_suffixes: tuple[str, ...]
+    triggers: frozenset[str]
+
+    def canonical(self, dotted: str) -> str:
+        """Replace the longest beginning of a dotted name that is an alias."""
+        end = len(dotted)
+        while end > 0:
+            known = self.aliases.get(dotted[:end])
+            if known is not None:
+                return known + dotted[end:]
+            end = dotted.rfind(".", 0, end)
+        return dotted
+
+    def find(self, dotted: str) -> Loader | None:
+        """Give the loader of a canonical dotted name."""
+        exact = self.exact.get(dotted)
+        if exact is not None:
+            return exact
+        head, dot, last = dotted.rpartition(".")
+        if not dot:
+            return None
+        for prefix, loader in self.by_last.get(last, ()):
+            if head.startswith(prefix):
+                return loader
+        return None
+
+    def is_download(self, dotted: str) -> bool:
+        """Whether a canonical dotted name fetches something from the network."""
+        return dotted in self.downloads or f"*.{dotted.rpartition('.')[2]}" in self.downloads
+
+
+@cache
+def table() -> Table:
+    """Load the table."""
+    data: dict[str, Any] = json.loads((rules_folder() / "code" / "loaders.json").read_bytes())
+    exact: dict[str, Loader] = {}
+    by_last: dict[str, list[tuple[str, Loader]]] = {}
+    for row in data["calls"]:
+        loader = _loader(row)
+        for name in row["names"]:
+            prefix, star, last = name.partition("*.")
+            if star:
+                by_last.setdefault(last, []).append((prefix, loader))
+            else:
+                exact[name] = loader
+    # the most particular pattern first: "peft.*.from_pretrained" before "*.from_pretrained"
+    ordered = {last: tuple(sorted(rows, key=lambda row: -len(row[0]))) for last, rows in by_last.items()}
+    yaml_loaders = {name: kind for kind in ("safe", "full", "unsafe") for name in data[f"yaml_{kind}"]}
+    names = {name.rpartition(".")[2] for row in data["calls"] for name in row["names"]}
+    return Table(
+        exact=exact,
+        by_last=ordered,
+        aliases=data["aliases"],
+        recorded=tuple(data["recorded"]),
+        downloads=frozenset(data["downloads"]),
+        yaml_loaders=yaml_loaders,
+        known_owners=frozenset(data["known_owners"]),
+        file_suffixes=tuple(data["file_suffixes"]),
+        triggers=frozenset(names) | ALWAYS,
+    )
+
+
+def _loader(row: Mapping[str, Any]) -> Loader:
+    return Loader(
+        family=row["family"],
+        argument=Parameter(position=row["argument"][0], keywords=tuple(row["argument"][1])),
+        reference=row.get("reference"),
+        revision=_single(row.get("revision")),
+        repo_type=row.get("repo_type"),
+        yaml_loader=_single(row.get("loader")),
+        flags=tuple(
+            Parameter(position=position, keywords=(name,)) for name, position in row.get("facts", {}).items()
+        ),
+        local_names=frozenset(row.get("local_names", ())),
+        prefixes=tuple(row.get("prefixes", ())),
+    )
+
+
+def _single(pair: list[Any] | None) -> Parameter | None:
+    return None if pair is None else Parameter(position=pair[0], keywords=(pair[1],))
