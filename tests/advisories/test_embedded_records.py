@@ -17,6 +17,7 @@ from packaging.version import Version
 
 from supplyguard.advisories.matcher import is_affected
 from supplyguard.advisories.osv import parse
+from supplyguard.advisories.severity import severity_of
 from supplyguard.resources import rules_folder
 
 ROOT: Final = Path(__file__).parents[2]
@@ -35,6 +36,7 @@ DIFFERENCES: Final = {
     ("PYSEC-2021-602", "tensorflow-cpu"): "the releases before 2.3.0 and 2.5.0 are affected too",
     ("PYSEC-2021-800", "tensorflow-gpu"): "the releases before 2.3.0 and 2.5.0 are affected too",
     ("PYSEC-2022-211", "jupyter-server"): "GHSA-q874-g24w-4q9g and the text itself name 1.17.1",
+    ("PYSEC-2022-249", "nbconvert"): "the project's own advisory, GHSA-9jmq-rx5f-8jwq, names 6.5.1",
     ("PYSEC-2022-43063", "paddlepaddle"): "the fault is of 2.4.0rc0 alone; PyPA gives no end",
     ("PYSEC-2023-151", "langchain"): "0.0.171 itself is affected, as the text says",
     ("PYSEC-2023-163", "numexpr"): "2.8.5 brought the check; PyPA gives no end",
@@ -212,6 +214,13 @@ def test_the_program_reads_it_whole(path: Path) -> None:
     specific = document.get("database_specific", {})
     assert read.malicious == ("CWE-506" in specific.get("cwe_ids", ()))
     assert read.word == specific.get("severity", "").lower()
+
+
+@pytest.mark.parametrize("path", PATHS, ids=one_file)
+def test_the_vector_and_the_word_agree(path: Path) -> None:
+    words_of = {"critical": "critical", "high": "high", "moderate": "medium", "low": "low", "": "unknown"}
+    read = parse(record(path))
+    assert {severity_of(read, entry)[0] for entry in read.affected} == {words_of[read.word]}
 
 
 def test_ids_and_aliases_belong_to_one_record() -> None:
