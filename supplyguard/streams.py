@@ -214,6 +214,9 @@ class Inflation:
         self._readers = 0
         self._fed = 0
         self._chunk = FIRST_CHUNK
+        self._last_feed = 0
+        self._stream_at = 0  # where the current one of concatenated streams begins ...
+        self._stream_content = 0  # ... and its content
         self.produced = 0
         self.finished = False
         self.error: SupplyguardError | None = None
@@ -239,7 +242,8 @@ class Inflation:
             except SupplyguardError as error:
                 self.error = error
             except self._codec.errors as error:
-                self.error = MalformedError(f"broken {self._codec.name} data: {error}", offset=self._fed)
+                broken = MalformedError(f"broken {self._codec.name} data: {error}", offset=self._fed)
+                self.error = self._salvage(broken)
             except OSError as error:
                 self.error = UnreadableError(f"cannot keep inflated content: {error.strerror or error}")
 
@@ -268,6 +272,7 @@ class Inflation:
             self._decoder = self._codec.new()
         data = b""
         if self._decoder.needs_input:
+            self._last_feed = self._fed
             data = self._feed(self._chunk)
             self._chunk = min(2 * self._chunk, CHUNK)
         if self._decoder.needs_input and not data:
@@ -294,8 +299,36 @@ class Inflation:
             self.end = end
             return
         self._fed = end + padding
+        self._stream_at = self._fed
+        self._stream_content = self.produced
         self._decoder = None
         self._chunk = FIRST_CHUNK
+
+    def _salvage(self, broken: SupplyguardError) -> SupplyguardError:
+        """Keep what came out of the last step's input before it broke; a decompressor drops that.
+
+        The current stream is inflated again, and its last input byte by byte. Loaders that check a
+        checksum only at the end, or ask for less at a time, get these bytes too.
+        """
+        decoder = self._codec.new()
+        last = self._last_feed
+        content = self._stream_content
+        self._fed = self._stream_at
+        try:
+            while not decoder.eof:
+                data = b""
+                if decoder.needs_input:
+                    data = self._feed(1 if self._fed >= last else min(CHUNK, last - self._fed))
+                    if not data:
+                        break
+                output = decoder.decompress(data, PRODUCE)
+                self._keep(output[max(0, self.produced - content) :])
+                content += len(output)
+        except SupplyguardError as error:
+            return error
+        except self._codec.errors:
+            pass  # as before, and nothing more to be had
+        return broken
 
     def _keep(self, data: bytes) -> None:
         if not data:

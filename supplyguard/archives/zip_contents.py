@@ -111,6 +111,37 @@ def walk_locals(stream: BinaryIO, span: Span, budget: Budget) -> Iterator[Local]
         place = local.data + local.compressed
 
 
+def split_archives(stream: BinaryIO, size: int, budget: Budget) -> list[Span]:
+    """Cut a concatenation into its archives, from the last end record to the first, and what is between.
+
+    Distributed checkpoints of PyTorch (torch.distributed.checkpoint) are such files; they are read
+    by offset and length. Gives one span that is all of the file when it is one archive.
+    """
+    spans: list[Span] = []
+    stop = size
+    while stop > 0:
+        base, end = _last_archive(stream, stop, budget)
+        if end < stop:
+            spans.append(Span(start=end, end=stop))
+        if base < end:
+            spans.append(Span(start=base, end=end))
+        if len(spans) > budget.limits.members:
+            raise BudgetExceededError("members", budget.limits.members)
+        stop = base
+    return spans[::-1]
+
+
+def _last_archive(stream: BinaryIO, stop: int, budget: Budget) -> tuple[int, int]:
+    """Find where the last archive before `stop` begins and ends; (0, 0) when there is none."""
+    for variants in end_records(stream, stop):
+        for record in variants:
+            for reading in read_readings(stream, record, budget):
+                adjusted = reading.start + record.directory_size == record.anchor
+                if reading.entries and adjusted and reading.shift >= 0:
+                    return reading.shift, min(record.end, stop)
+    return 0, 0
+
+
 def _all_readings(stream: BinaryIO, size: int, budget: Budget) -> tuple[list[Reading], list[Reading]]:
     """Give the readings of the end record that loaders take, and those of other ones outside members."""
     readings: list[Reading] = []

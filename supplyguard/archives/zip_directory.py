@@ -125,11 +125,10 @@ def is_zip(probe: Probe) -> bool:
     return any(_plausible(probe.tail, place, base + place) for place in _places(probe.tail))
 
 
-def end_records(stream: BinaryIO, size: int, *, stop: int | None = None) -> list[list[EndRecord]]:
-    """Find the end records before `stop`, the last first; each in the ways its fields can be taken."""
-    stop = size if stop is None else stop
-    reach = min(stop, END_REACH)
-    base = stop - reach
+def end_records(stream: BinaryIO, size: int) -> list[list[EndRecord]]:
+    """Find the end records before `size`, the last first; each in the ways its fields can be taken."""
+    reach = min(size, END_REACH)
+    base = size - reach
     tail = read_at(stream, base, reach)
     found: list[list[EndRecord]] = []
     for place in reversed(_places(tail)):

@@ -58,6 +58,11 @@ def is_control(name: str) -> bool:
     return name.lower().endswith(tuple(_table()["control_suffixes"]))
 
 
+def is_concatenation(name: str) -> bool:
+    """Whether files of this name are several archives one after the other by design."""
+    return any(re.search(pattern, name) for pattern in _table()["concatenated"])
+
+
 def _root(requires: Sequence[str], names: Sequence[str]) -> str | None:
     """Give the root under which every pattern has a member ("" for layouts without one)."""
     first = re.compile(requires[0], re.IGNORECASE)

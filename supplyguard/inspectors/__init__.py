@@ -6,6 +6,7 @@ from collections.abc import Iterator
 from typing import Protocol
 
 from supplyguard.finding import Evidence, Notification
+from supplyguard.inspectors import torch_zip, zip_archive
 from supplyguard.inventory import Member, Probe
 from supplyguard.limits import Budget
 
@@ -27,4 +28,4 @@ class Inspector(Protocol):
         ...
 
 
-INSPECTORS: tuple[Inspector, ...] = ()
+INSPECTORS: tuple[Inspector, ...] = (zip_archive, torch_zip)

@@ -13,7 +13,7 @@ from typing import Final
 
 from supplyguard.archives.zip_contents import Contents, Item, read_contents
 from supplyguard.archives.zip_directory import is_zip
-from supplyguard.archives.zip_layouts import Layout, layout_of
+from supplyguard.archives.zip_layouts import Layout, is_concatenation, layout_of
 from supplyguard.archives.zip_members import Archive
 from supplyguard.errors import MalformedError, SupplyguardError
 from supplyguard.finding import Evidence, Fact
@@ -31,7 +31,7 @@ _SMALL: Final = 64
 
 def recognizes(probe: Probe) -> bool:
     """Whether it is a zip whose seen part names a `data.pkl`, or whose directory is not all seen."""
-    if not is_zip(probe):
+    if not is_zip(probe) or is_concatenation(probe.name):
         return False
     whole = probe.size is not None and probe.size <= len(probe.head) + len(probe.tail)
     return not whole or b"/data.pkl" in probe.head.lower() or b"/data.pkl" in probe.tail.lower()

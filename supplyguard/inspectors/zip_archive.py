@@ -14,9 +14,9 @@ from dataclasses import replace
 from typing import BinaryIO, Final
 
 from supplyguard.archives.member_names import Segments, folded, unsafe_reasons
-from supplyguard.archives.zip_contents import Contents, Item, Span, read_contents, walk_locals
+from supplyguard.archives.zip_contents import Contents, Item, Span, read_contents, split_archives, walk_locals
 from supplyguard.archives.zip_directory import Header, Local, is_zip
-from supplyguard.archives.zip_layouts import OTHER, Layout, is_control, layout_of
+from supplyguard.archives.zip_layouts import OTHER, Layout, is_concatenation, is_control, layout_of
 from supplyguard.archives.zip_members import DEFLATED, STORED, Archive
 from supplyguard.errors import MalformedError, SupplyguardError
 from supplyguard.finding import Evidence, Fact, Level, Notification
@@ -39,7 +39,8 @@ _TYPES: Final = {
     0xC000: "socket",
 }
 """The type in the top four bits of a Unix mode that is neither a file nor a folder."""
-_SETUID: Final = 0o4000
+_SETUID_FILE: Final = 0o104000
+"""A regular file with the set-user-id bit; old build tools set that bit on folders."""
 _SLACK: Final = 64
 
 
@@ -54,6 +55,10 @@ def inspect(member: Member, budget: Budget) -> Iterator[Evidence | Member | Noti
         size = size_of(raw)
         stream = buffered(raw)
         archive = Archive(member=member, size=size, budget=budget, allowance=Allowance(budget, size))
+        if is_concatenation(member.name) and len(spans := split_archives(stream, size, budget)) > 1:
+            segments = Segments()
+            yield from (_raw(archive, span, segments) for span in spans)
+            return
         try:
             contents = read_contents(stream, size, budget)
         except MalformedError:
@@ -161,7 +166,9 @@ def _entry(member: Member, item: Item, layout: Layout) -> Iterator[Evidence]:
             reason=reasons,
             extracted=layout.extracted,
         )
-    special = _TYPES.get(entry.mode & 0xF000) or ("setuid file" if entry.mode & _SETUID else None)
+    special = _TYPES.get(entry.mode & 0xF000)
+    if entry.mode & (0xF000 | _SETUID_FILE) == _SETUID_FILE:
+        special = "setuid file"
     if special is not None:
         yield _see(member, "zip-special-member", entry.offset, name, name=name, type=special)
     if entry.encrypted:
