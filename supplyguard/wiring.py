@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import replace
 from pathlib import Path
@@ -44,7 +45,7 @@ def run_scan(
         policy=policy,
         walk=WalkOptions(exclude=settings.exclude, use_gitignore=settings.gitignore),
         databases=_databases(settings) if Aspect.DEPENDENCIES in aspects else (),
-        hub_cache=settings.hub_cache or default_cache(),
+        hub_cache=settings.hub_cache or default_cache(os.environ),
         aspects=aspects,
         offline=settings.offline,
         hash_all=hash_all,

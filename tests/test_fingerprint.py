@@ -136,3 +136,14 @@ def test_the_primary_part_is_what_services_compare() -> None:
         f"{binary_fingerprint('r', (), 'os.system')}:2",
     )
     assert primary_of("ab:1") == "ab:1"
+
+
+def test_several_advisories_on_one_line_have_different_primaries() -> None:
+    fingerprints = Fingerprints()
+    (line_hash, *_rest) = line_hashes("torch==2.5.1\n")
+    made = [
+        fingerprints.text(rule_id="r", path="requirements.txt", symbol=symbol, line_hash=line_hash)
+        for symbol in ("", "torch:CVE-1", "torch:CVE-2")
+    ]
+    assert primary_of(made[0]) == line_hash
+    assert len({primary_of(each) for each in made}) == 3
