@@ -7,7 +7,7 @@ scan pays for the libraries it meets. Nothing depends on what is installed besid
 from __future__ import annotations
 
 import os
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from fnmatch import fnmatchcase
 from pathlib import Path
@@ -20,8 +20,10 @@ from supplyguard.pickles.knowledge_format import (
     Effect,
     Row,
     read_attributes,
+    read_exact,
     read_rows,
     read_table,
+    row_of,
 )
 from supplyguard.resources import rules_folder
 
@@ -65,7 +67,7 @@ class _Table:
     __slots__ = ("exact", "families", "modules", "single", "subtree")
 
     def __init__(self) -> None:
-        self.exact: dict[tuple[str, str], Row] = {}
+        self.exact: dict[tuple[str, str], Sequence[str]] = {}
         self.families: dict[str, list[Row]] = {}
         self.single: dict[str, Row] = {}
         self.subtree: dict[str, Row] = {}
@@ -76,16 +78,22 @@ class _Table:
         for row in rows:
             module = row.module
             if row.exact:
-                self.exact[module, row.name] = row
-                while module and module not in self.modules:
-                    self.modules.add(module)
-                    module = module.rpartition(".")[0]
+                self.add_exact({(module, row.name): row})
             elif not row.whole:
                 self.families.setdefault(module.partition(".")[0], []).insert(0, row)
             elif module.endswith(SUBTREE):
                 self.subtree[module.removesuffix(SUBTREE)] = row
             else:
                 self.single[module] = row
+
+    def add_exact(self, rows: Mapping[tuple[str, str], Sequence[str]]) -> None:
+        """Take in exact rows by module and name, and note the modules."""
+        self.exact.update(rows)
+        for module in {pair[0] for pair in rows}:
+            path = module
+            while path and path not in self.modules:
+                self.modules.add(path)
+                path = path.rpartition(".")[0]
 
     def family(self, module: str, name: str) -> Row | None:
         """Find the family that the global belongs to; the last one given wins."""
@@ -186,11 +194,14 @@ class Knowledge:
     def _load(self, module: str) -> None:
         file = self._exact_files.pop(module.partition(".")[0], None)
         if file is not None:
-            self._table.add(read_rows(file))
+            self._table.add_exact(read_exact(file))
 
     def _exact(self, module: str, name: str) -> Row | None:
         self._load(module)
-        return self._user.exact.get((module, name)) or self._table.exact.get((module, name))
+        fields = self._user.exact.get((module, name)) or self._table.exact.get((module, name))
+        if fields is None or isinstance(fields, Row):
+            return fields
+        return row_of(fields, f"the knowledge of {module}:{name}")
 
     def _renamed(self, module: str) -> str:
         """Give the present name of a module that its library has moved."""

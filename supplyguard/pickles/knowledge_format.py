@@ -12,10 +12,11 @@ A row is one of
 from __future__ import annotations
 
 import csv
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
 from enum import StrEnum
 from pathlib import Path
-from typing import Final, NamedTuple
+from typing import Final, NamedTuple, TextIO
 
 from supplyguard.errors import RuleError
 
@@ -126,47 +127,74 @@ def read_table(file: Path, header: list[str]) -> Iterator[tuple[int, list[str]]]
     Raises RuleError when the file cannot be read, its header differs or a row has too few or
     too many fields.
     """
+    with _opened(file) as text:
+        reader = csv.reader(text, strict=True)
+        if next(reader, None) != header:
+            raise RuleError(f"{file}:1: the header must be {','.join(header)}")
+        width = len(header)
+        for fields in reader:
+            if len(fields) != width:
+                raise RuleError(f"{file}:{reader.line_num}: expected {width} fields, found {len(fields)}")
+            yield reader.line_num, fields
+
+
+def read_exact(file: Path) -> dict[tuple[str, str], list[str]]:
+    """Read the unchecked fields of a file of exact rows, by module and name.
+
+    This is the way of the built-in files, which are long: a row is checked by `row_of` when it is
+    looked up, and the project's tests check them all.
+    """
+    with _opened(file) as text:
+        rows = csv.reader(text, strict=True)
+        if next(rows, None) != HEADER:
+            raise RuleError(f"{file}:1: the header must be {','.join(HEADER)}")
+        return {(row[0], row[1]): row for row in rows if len(row) > 1}
+
+
+@contextmanager
+def _opened(file: Path) -> Iterator[TextIO]:
     try:
         with file.open(encoding="utf-8", newline="") as text:
-            reader = csv.reader(text, strict=True)
-            if next(reader, None) != header:
-                raise RuleError(f"{file}:1: the header must be {','.join(header)}")
-            width = len(header)
-            for fields in reader:
-                if len(fields) != width:
-                    raise RuleError(f"{file}:{reader.line_num}: expected {width} fields, found {len(fields)}")
-                yield reader.line_num, fields
+            yield text
     except (OSError, UnicodeDecodeError, csv.Error) as error:
         raise RuleError(f"{file}: cannot be read: {error}") from error
 
 
 def read_rows(file: Path) -> Iterator[Row]:
     """Yield the rows of a knowledge file; raises RuleError naming the file and line of a bad row."""
-    for line, (module, name, effect, condition, reason) in read_table(file, HEADER):
-        known = _effect(effect, file, line)
-        if condition not in _CONDITIONS or (condition == "") is (known is Effect.CONDITIONAL):
-            raise RuleError(f"{file}:{line}: effect {effect!r} does not go with condition {condition!r}")
-        if not module or not name:
-            raise RuleError(f"{file}:{line}: module and name must not be empty")
-        row = Row(module, name, known, condition, reason)
-        if not row.exact:
-            _check_pattern(row, f"{file}:{line}")
-        yield row
+    for line, fields in read_table(file, HEADER):
+        yield row_of(fields, f"{file}:{line}")
+
+
+def row_of(fields: Sequence[str], place: str) -> Row:
+    """Check the five fields of a row and make it; raises RuleError that begins with `place`."""
+    if len(fields) != len(HEADER):
+        raise RuleError(f"{place}: expected {len(HEADER)} fields, found {len(fields)}")
+    module, name, effect, condition, reason = fields
+    known = _effect(effect, place)
+    if condition not in _CONDITIONS or (condition == "") is (known is Effect.CONDITIONAL):
+        raise RuleError(f"{place}: effect {effect!r} does not go with condition {condition!r}")
+    if not module or not name:
+        raise RuleError(f"{place}: module and name must not be empty")
+    row = Row(module, name, known, condition, reason)
+    if not row.exact:
+        _check_pattern(row, place)
+    return row
 
 
 def read_attributes(file: Path) -> dict[str, Row]:
     """Read the attribute names that are never mere data, whatever object they are taken from."""
     header = ["name", "effect", "reason"]
     return {
-        name: Row("", name, _effect(effect, file, line), "", reason)
+        name: Row("", name, _effect(effect, f"{file}:{line}"), "", reason)
         for line, (name, effect, reason) in read_table(file, header)
     }
 
 
-def _effect(text: str, file: Path, line: int) -> Effect:
+def _effect(text: str, place: str) -> Effect:
     effect = _EFFECTS.get(text)
     if effect is None:
-        raise RuleError(f"{file}:{line}: unknown effect {text!r}")
+        raise RuleError(f"{place}: unknown effect {text!r}")
     return effect
 
 
