@@ -57,6 +57,7 @@ PACKAGES: Final = frozenset(
         "jsonpickle",
         "jupyter-server",
         "jupyterlab",
+        "kedro",
         "keras",
         "langchain",
         "lightgbm",
