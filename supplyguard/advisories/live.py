@@ -285,13 +285,20 @@ def _asker(service: Any, replace: str, base: str, expired: Callable[[], bool]) -
         except FetchError:
             raise
         except ServiceError as error:
-            raise FetchError(f"{host}: {error.__cause__ or error}") from error
+            raise FetchError(f"{host}: {str(error) or error.__cause__}") from error
         except requests.Timeout as error:
             raise FetchError(f"{host}: no answer in time") from error
         except requests.ConnectionError as error:
             raise FetchError(f"{host}: the connection failed") from error
         # what pip-audit trips over when an answer is not JSON, or not of the agreed shape
-        except (requests.RequestException, ValueError, LookupError, TypeError, AttributeError) as error:
+        except (
+            requests.RequestException,
+            ValueError,
+            LookupError,
+            TypeError,
+            AttributeError,
+            RecursionError,
+        ) as error:
             raise FetchError(f"{host}: an answer that cannot be used: {error}") from error
 
     return ask

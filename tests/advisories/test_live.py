@@ -1,0 +1,340 @@
+"""pip-audit's own clients against a local stand-in of PyPI and OSV."""
+
+from __future__ import annotations
+
+import json
+import logging
+import time
+from collections import Counter
+from collections.abc import Iterator, Sequence
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from supplyguard.advisories.live import LiveDatabase, Service
+from supplyguard.finding import Audit, AuditStatus, Evidence, Notification
+from supplyguard.inventory import Dependency, Location
+from tests.advisories.osv_server import Fault, osv_server
+from tests.stand_in import Answer, Asked, nobody
+
+HERE = Location(uri="requirements.txt", line=1)
+AFFECTED, CLEAN, NOT_AUDITED = AuditStatus.AFFECTED, AuditStatus.CLEAN, AuditStatus.NOT_AUDITED
+
+
+def record(identifier: str, name: str = "x", **fields: Any) -> dict[str, Any]:
+    events = [{"introduced": "0"}, {"fixed": "0.9"}, {"introduced": "1"}, {"fixed": "2"}]
+    affected = {
+        "package": {"ecosystem": "PyPI", "name": name},
+        "ranges": [{"type": "ECOSYSTEM", "events": events}],
+        "versions": ["0.5", "1.0", "1.1"],
+    }
+    return {
+        "id": identifier,
+        "modified": "2026-02-03T00:00:00Z",
+        "details": "It breaks.\nMuch more.",
+        "affected": [affected],
+        **fields,
+    }
+
+
+RATED = record(
+    "GHSA-1",
+    aliases=["CVE-1"],
+    summary="It runs code",
+    severity=[{"type": "CVSS_V3", "score": "CVSS:3.1/AV:N/AC:L/PR:N/UI:N/S:U/C:H/I:H/A:H"}],
+)
+
+
+def dependency(name: str, version: str | None = "1.0") -> Dependency:
+    return Dependency(name=name, raw_name=name, version=version, location=HERE)
+
+
+class Answers:
+    def __init__(self, items: Iterator[Evidence | Audit | Notification]) -> None:
+        self.all = list(items)
+        self.evidence = [one for one in self.all if isinstance(one, Evidence)]
+        self.audits = [one for one in self.all if isinstance(one, Audit)]
+        self.notes = [one for one in self.all if isinstance(one, Notification)]
+
+    @property
+    def status(self) -> AuditStatus:
+        (audit,) = self.audits
+        return audit.status
+
+
+def ask(
+    base: str,
+    cache: Path,
+    *wanted: Dependency,
+    services: Sequence[str] = ("pypi", "osv"),
+    seconds: float = 10.0,
+    timeout: float = 2.0,
+) -> Answers:
+    chosen = [Service(name=name, url=base) for name in services]
+    database = LiveDatabase(chosen, cache=cache, seconds=seconds, timeout=timeout, workers=4)
+    return Answers(database.audit(wanted or [dependency("x")]))
+
+
+def on(path: str, answer: Answer) -> Fault:
+    return lambda asked: answer if asked.path.startswith(path) else None
+
+
+def test_what_it_is() -> None:
+    data = LiveDatabase().data()
+    assert data.origin == "https://pypi.org, https://api.osv.dev"
+    assert (data.name, data.updated, data.records) == ("live", None, None)
+
+
+def test_both_services_know_one_problem(tmp_path: Path) -> None:
+    with osv_server([RATED]) as base:
+        answers = ask(base, tmp_path)
+    (evidence,) = answers.evidence
+    assert evidence.facts["aliases"] == ("CVE-1", "GHSA-1")
+    assert (evidence.facts["severity"], evidence.facts["score"]) == ("critical", 9.8)
+    assert evidence.facts["summary"] == "It runs code"
+    assert evidence.facts["databases"] == ("osv", "pypi")
+    assert (evidence.facts["fixed"], evidence.facts["upgrade"]) == (("2",), "2")
+    assert answers.status is AFFECTED
+    assert answers.notes == []
+
+
+def test_pypi_alone_tells_no_severity(tmp_path: Path) -> None:
+    with osv_server([record("PYSEC-1")]) as base:
+        answers = ask(base, tmp_path, services=["pypi"])
+    (evidence,) = answers.evidence
+    assert evidence.facts["severity"] == "unknown"
+    assert evidence.facts["summary"] == "It breaks. Much more"
+    assert evidence.facts["remedy"] == "upgrade to 2"
+
+
+def test_records_that_only_pip_audit_can_read(tmp_path: Path) -> None:
+    with osv_server([record("PYSEC-1", modified="some day")]) as base:
+        answers = ask(base, tmp_path, services=["osv"])
+    (evidence,) = answers.evidence
+    assert evidence.facts["id"] == "PYSEC-1"
+    assert evidence.facts["severity"] == "unknown"
+
+
+def test_clean_means_that_every_service_answered(tmp_path: Path) -> None:
+    with osv_server([RATED]) as base:
+        answers = ask(base, tmp_path, dependency("x", "2.0"), dependency("y"))
+    assert [audit.status for audit in answers.audits] == [CLEAN, CLEAN]
+    assert answers.all == answers.audits
+
+
+def test_malicious_packages(tmp_path: Path) -> None:
+    with osv_server([record("MAL-1")]) as base:
+        answers = ask(base, tmp_path, services=["pypi"])
+        both = ask(base, tmp_path / "b")
+    for found in (answers, both):
+        (evidence,) = found.evidence
+        assert evidence.facts["malicious"] is True
+        assert evidence.facts["severity"] == "critical"
+
+
+def test_local_parts_are_stripped(tmp_path: Path) -> None:
+    log: list[Asked] = []
+    with osv_server([RATED], log=log) as base:
+        answers = ask(base, tmp_path, dependency("x", "1.0+cu121"))
+    assert answers.status is AFFECTED
+    assert answers.evidence[0].facts["version"] == "1.0+cu121"
+    assert {one.path for one in log} == {"/v1/query", "/pypi/x/1.0/json"}
+    assert all(b"cu121" not in one.body for one in log)
+
+
+@pytest.mark.parametrize(
+    ("version", "reason"), [(None, "no exact version"), ("odd-one", "not a PEP 440 version")]
+)
+def test_what_cannot_be_asked(version: str | None, reason: str, tmp_path: Path) -> None:
+    log: list[Asked] = []
+    with osv_server(log=log) as base:
+        answers = ask(base, tmp_path, dependency("x", version))
+    (audit,) = answers.audits
+    assert (audit.status, audit.reason) == (NOT_AUDITED, reason)
+    assert not log
+    assert not answers.notes
+
+
+def test_the_same_version_is_asked_for_once(tmp_path: Path) -> None:
+    log: list[Asked] = []
+    again = Dependency(name="x", raw_name="X", version="1.0+cpu", location=Location(uri="other.txt"))
+    with osv_server([RATED], log=log) as base:
+        answers = ask(base, tmp_path, dependency("x"), again)
+    assert Counter(one.path for one in log) == {"/v1/query": 1, "/pypi/x/1.0/json": 1}
+    assert [audit.dependency for audit in answers.audits] == [dependency("x"), again]
+    assert len(answers.evidence) == 2
+
+
+def test_what_pypi_does_not_know_is_not_audited(tmp_path: Path) -> None:
+    with osv_server(unknown=["gone"]) as base:
+        answers = ask(base, tmp_path, dependency("gone"), dependency("there"))
+    gone, there = answers.audits
+    assert gone.status is NOT_AUDITED
+    assert gone.reason == f"{base} does not know gone 1.0"
+    assert there.status is CLEAN
+    (note,) = answers.notes
+    assert (note.code, note.incomplete) == ("advisories-unreachable", True)
+    assert note.message.startswith("pypi gave no answer on 1 of 2 packages")
+
+
+def test_osv_may_know_what_pypi_has_removed(tmp_path: Path) -> None:
+    with osv_server([record("MAL-1", name="gone")], unknown=["gone"]) as base:
+        answers = ask(base, tmp_path, dependency("gone"))
+    assert answers.status is AFFECTED
+    assert answers.notes[0].incomplete
+
+
+def test_everything_unknown_is_said_once_for_all(tmp_path: Path) -> None:
+    names = [f"p{count}" for count in range(20)]
+    with osv_server(unknown=names) as base:
+        answers = ask(base, tmp_path, *map(dependency, names), services=["pypi"])
+    assert {audit.status for audit in answers.audits} == {NOT_AUDITED}
+    assert all(f"know p{count} " in audit.reason for count, audit in enumerate(answers.audits))
+    assert len(answers.notes) == 1
+
+
+@pytest.mark.parametrize(
+    ("answer", "reason"),
+    [
+        (Answer(status=404), "404"),
+        (Answer(status=429), "429"),
+        (Answer(status=500), "500"),
+        (Answer(body=b"<html>"), "cannot be used"),
+        (Answer(body=b""), "cannot be used"),
+        (Answer(body=b"[" * 50_000), "cannot be used"),
+        (Answer(body=b"[]"), "not a JSON object"),
+        (Answer(body=b'{"vulns": 7}'), "cannot be used"),
+        (Answer(body=b'{"other": 7}'), "cannot be used"),
+        (Answer(body=b'{"vulns": [{}]}'), "cannot be used"),
+        (Answer(body=b'{"vulns": [{"id": "\\u0000", "affected": []}]}'), "cannot be used"),
+        (Answer(body=b'{"vulns": [{"id": "A-1", "schema_version": "odd one"}]}'), "cannot be used"),
+        (Answer(body=b'{"vulns": [], "next_page_token": "more"}'), "further pages"),
+        (Answer(body=b'{"vulns": [', length=400), "connection failed|cannot be used"),
+        (Answer(status=302, headers={"Location": "https://elsewhere.example/"}), "another host"),
+        (Answer(status=302, headers={"Location": "/v1/query"}), "cannot be used|answer|redirect"),
+        (Answer(delay=9.0), "no answer in time|connection failed"),
+    ],
+    ids=lambda value: str(value)[:60] if isinstance(value, str) else "",
+)
+def test_faults_of_osv_are_never_clean(answer: Answer, reason: str, tmp_path: Path) -> None:
+    with osv_server(fault=on("/v1/query", answer)) as base:
+        answers = ask(base, tmp_path, dependency("x"), timeout=0.2)
+    (audit,) = answers.audits
+    assert audit.status is NOT_AUDITED
+    (note,) = answers.notes
+    assert note.incomplete
+    assert note.message.startswith("osv gave no answer on 1 of 1 packages: ")
+    assert any(part in audit.reason for part in reason.split("|")), audit.reason
+
+
+@pytest.mark.parametrize(
+    ("answer", "reason"),
+    [
+        (Answer(status=503), "503"),
+        (Answer(body=b"{"), "cannot be used"),
+        (
+            Answer(body=b'{"vulnerabilities": [{"id": "A-1", "aliases": [], "fixed_in": ["odd one"]}]}'),
+            "malformed",
+        ),
+        (Answer(body=b'{"vulnerabilities": [{"id": "A-1"}]}'), "cannot be used"),
+        (Answer(status=302, headers={"Location": "https://elsewhere.example/"}), "another host"),
+        (Answer(body=b"x" * 64, length=10**9), "connection failed|no answer in time|cannot be used"),
+    ],
+    ids=lambda value: str(value)[:60] if isinstance(value, str) else "",
+)
+def test_faults_of_pypi_are_never_clean(answer: Answer, reason: str, tmp_path: Path) -> None:
+    with osv_server(fault=on("/pypi/", answer)) as base:
+        answers = ask(base, tmp_path)
+    (audit,) = answers.audits
+    assert audit.status is NOT_AUDITED
+    assert any(part in audit.reason for part in reason.split("|")), audit.reason
+    assert len(answers.notes) == 1
+
+
+def test_pypi_leading_in_a_circle(tmp_path: Path) -> None:
+    circle = Answer(status=301, headers={"Location": "/pypi/x/1.0/json"})
+    with osv_server(fault=on("/pypi/", circle)) as base:
+        answers = ask(base, tmp_path, services=["pypi"])
+    assert answers.status is NOT_AUDITED
+
+
+def test_a_passing_fault_is_asked_again(tmp_path: Path) -> None:
+    seen: list[Asked] = []
+
+    def once(asked: Asked) -> Answer | None:
+        seen.append(asked)
+        return Answer(status=503) if len(seen) == 1 else None
+
+    with osv_server([RATED], fault=once) as base:
+        answers = ask(base, tmp_path, services=["osv"])
+    assert answers.status is AFFECTED
+    assert len(seen) == 2
+
+
+def test_a_service_that_is_down_is_given_up_on(tmp_path: Path) -> None:
+    names = [f"p{count}" for count in range(200)]
+    begin = time.monotonic()
+    with nobody() as base:
+        answers = ask(base, tmp_path, *map(dependency, names))
+    assert time.monotonic() - begin < 8
+    assert {audit.status for audit in answers.audits} == {NOT_AUDITED}
+    assert [note.message.partition(":")[0] for note in answers.notes] == [
+        "pypi gave no answer on 200 of 200 packages",
+        "osv gave no answer on 200 of 200 packages",
+    ]
+
+
+def test_one_service_down_the_other_up(tmp_path: Path) -> None:
+    with nobody() as down, osv_server([RATED]) as up:
+        services = [Service(name="pypi", url=down), Service(name="osv", url=up)]
+        found = Answers(LiveDatabase(services, cache=tmp_path).audit([dependency("x"), dependency("y")]))
+    assert [audit.status for audit in found.audits] == [AFFECTED, NOT_AUDITED]
+    assert len(found.notes) == 1
+
+
+def test_a_slow_service_costs_no_more_than_the_deadline(tmp_path: Path) -> None:
+    names = [f"p{count}" for count in range(20)]
+    begin = time.monotonic()
+    with osv_server(fault=on("/", Answer(delay=20.0))) as base:
+        answers = ask(base, tmp_path, *map(dependency, names), seconds=0.6, timeout=5.0)
+    assert time.monotonic() - begin < 3
+    assert {audit.status for audit in answers.audits} == {NOT_AUDITED}
+    assert "no answer within 0.6 s" in answers.audits[0].reason
+    assert len(answers.notes) == 2
+
+
+def test_an_address_that_is_not_encrypted_is_not_asked(tmp_path: Path) -> None:
+    found = Answers(
+        LiveDatabase([Service(name="osv", url="http://osv.example")], cache=tmp_path).audit([dependency("x")])
+    )
+    assert found.status is NOT_AUDITED
+    assert "not encrypted" in found.audits[0].reason
+
+
+def test_a_cache_that_cannot_be_written_is_no_obstacle(
+    tmp_path: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    (tmp_path / "file").write_text("")
+    with osv_server([RATED]) as base, caplog.at_level(logging.CRITICAL):
+        answers = ask(base, tmp_path / "file" / "cache")
+    assert answers.status is AFFECTED
+
+
+def test_nothing_to_ask(tmp_path: Path) -> None:
+    with nobody() as base:
+        found = Answers(LiveDatabase([Service(name="osv", url=base)], cache=tmp_path).audit([]))
+    assert found.all == []
+
+
+def test_the_stand_in_speaks_as_the_services_do(tmp_path: Path) -> None:
+    """pip-audit's own reading of the stand-in is what it is with the real services."""
+    from packaging.version import Version  # noqa: PLC0415
+    from pip_audit._service import OsvService  # type: ignore[import-untyped] # noqa: PLC0415
+    from pip_audit._service.interface import ResolvedDependency  # type: ignore[import-untyped] # noqa: PLC0415
+
+    with osv_server([json.loads(json.dumps(RATED))]) as base:
+        service = OsvService(cache_dir=tmp_path, timeout=2, osv_url=f"{base}/v1/query")
+        _, (result,) = service.query(ResolvedDependency("x", Version("1.0")))
+        service.session.close()
+    assert (result.id, result.aliases, result.description) == ("CVE-1", {"GHSA-1"}, "It runs code")
