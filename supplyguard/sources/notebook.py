@@ -26,7 +26,7 @@ from supplyguard.sources.text import Lines, read_bytes
 
 NAME: Final = "notebook"
 ASPECT: Final = Aspect.CODE
-MAGIC: Final = re.compile(r"[ \t]*(?:[\w.,() \t]+=[ \t]*)?(?:!|%(?![%\s])|\?)|.*\?[ \t]*$")
+MAGIC: Final = re.compile(r"(?:[\w.,() \t]+=[ \t]*)?(?:!|%(?![%\s]))|\?|[\w.]+\?{1,2}\s*$")
 """A line for IPython, not for Python: a shell command, a magic, its result assigned, a question."""
 CELL_MAGIC: Final = re.compile(r"\s*%%[ \t]*(?P<name>\w+)")
 PYTHON_MAGICS: Final = frozenset({"time", "timeit", "capture", "prun", "python", "python3", "pypy", "debug"})
@@ -133,7 +133,7 @@ def _parse(code: str) -> ast.Module | str:
 def _without_magics(lines: list[str]) -> Iterator[str]:
     goes_on = False
     for line in lines:
-        if goes_on or MAGIC.match(line) or CELL_MAGIC.match(line):
+        if goes_on or MAGIC.match(line.lstrip()) or CELL_MAGIC.match(line):
             goes_on = line.rstrip().endswith("\\")
             indent = line[: len(line) - len(line.lstrip())]
             yield f"{indent}pass"

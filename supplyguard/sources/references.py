@@ -16,6 +16,8 @@ USERINFO: Final = re.compile(r"^([^/?#]*//)([^/?#]*)@")
 SCHEME: Final = re.compile(r"[A-Za-z][A-Za-z0-9+.-]*(?=:)")
 DRIVE: Final = re.compile(r"[A-Za-z]:[\\/]")
 NAMED: Final = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]*\s*(?:\[[^\]]*\])?\s*@")
+PLAIN: Final = frozenset({"http", "ftp", "git", "svn"})
+"""Transports without encryption or authentication."""
 LOOPBACK: Final = frozenset({"localhost", "127.0.0.1", "::1"})
 
 

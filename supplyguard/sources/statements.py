@@ -11,6 +11,7 @@ from supplyguard.finding import Evidence, Fact, Notification
 from supplyguard.inventory import Dependency, DependencyKind, Location
 from supplyguard.sources.references import (
     LOOPBACK,
+    PLAIN,
     Reference,
     is_reference,
     mask,
@@ -96,6 +97,7 @@ def reference_evidence(reference: Reference, location: Location, *, place: str) 
         "pinned": reference.pinned,
         "scheme": reference.address.scheme,
         "host": reference.address.host,
+        "plain": reference.address.scheme.rpartition("+")[2] in PLAIN,
         "loopback": reference.address.host in LOOPBACK,
         "name": reference.name,
         "place": place,
