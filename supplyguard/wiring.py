@@ -98,11 +98,11 @@ def _databases(settings: Settings) -> tuple[Database, ...]:
 
 def _config_notice(targets: Sequence[Path], settings: Settings) -> Iterator[Notification]:
     """Say when the scanned tree brought its own configuration, since that can hide findings."""
-    if not settings.source or not settings.ignores:
+    if not settings.source:
         return
     file = Path(settings.source).resolve()
     if any(file.is_relative_to(target.resolve()) for target in targets if target.is_dir()):
-        text = f"ignores come from {settings.source}, which lies in the scanned folder"
+        text = f"the configuration {settings.source} lies in the scanned folder"
         yield Notification(code="configuration-in-tree", message=text, level=Level.NOTE)
 
 
