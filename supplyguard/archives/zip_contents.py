@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import BinaryIO, Final
 
 from supplyguard.archives.zip_directory import (
@@ -102,12 +102,13 @@ def walk_locals(stream: BinaryIO, span: Span, budget: Budget) -> Iterator[Local]
     place = span.start
     count = 0
     while (local := read_local(stream, place, span.end)) is not None:
+        if local.sizes_follow and not local.compressed:
+            rest = span.end - local.data
+            local = replace(local, compressed=rest, size=rest if local.method == 0 else 0)
         yield local
         count += 1
         if count > budget.limits.members:
             raise BudgetExceededError("members", budget.limits.members)
-        if local.sizes_follow and not local.compressed:
-            return
         place = local.data + local.compressed
 
 

@@ -33,7 +33,7 @@ class Layout:
 
     def inert(self, name: str) -> str | None:
         """Say why no loader interprets the member's bytes, or None."""
-        return next((why for pattern, why in self._inert if pattern.search(name)), None)
+        return next((why for pattern, why in self._inert if pattern.fullmatch(name)), None)
 
 
 OTHER: Final = Layout(name="other", title="zip archive")
@@ -44,7 +44,7 @@ def layout_of(names: Sequence[str]) -> Layout:
     for row in _table()["layouts"]:
         if "every" in row:
             files = [name for name in names if not name.endswith("/")]
-            if files and all(re.search(row["every"], name, re.IGNORECASE) for name in files):
+            if files and all(re.fullmatch(row["every"], name, re.IGNORECASE) for name in files):
                 return _layout(row, "")
             continue
         root = _root(row["requires"], names)
@@ -60,19 +60,19 @@ def is_control(name: str) -> bool:
 
 def is_concatenation(name: str) -> bool:
     """Whether files of this name are several archives one after the other by design."""
-    return any(re.search(pattern, name) for pattern in _table()["concatenated"])
+    return any(re.fullmatch(pattern, name) for pattern in _table()["concatenated"])
 
 
 def _root(requires: Sequence[str], names: Sequence[str]) -> str | None:
     """Give the root under which every pattern has a member ("" for layouts without one)."""
     first = re.compile(requires[0], re.IGNORECASE)
     for name in names:
-        if found := first.search(name):
+        if found := first.fullmatch(name):
             root: str = found.groupdict().get("root", "")
             rest = [
                 re.compile(text.replace("{root}", re.escape(root)), re.IGNORECASE) for text in requires[1:]
             ]
-            if all(any(pattern.search(each) for each in names) for pattern in rest):
+            if all(any(pattern.fullmatch(each) for each in names) for pattern in rest):
                 return root
     return None
 

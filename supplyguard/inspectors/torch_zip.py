@@ -39,10 +39,10 @@ def recognizes(probe: Probe) -> bool:
 
 def inspect(member: Member, budget: Budget) -> Iterator[Evidence]:
     """Yield what is odd for PyTorch's reader; an archive that cannot be read is zip_archive's to report."""
-    with closing(member.open()) as raw:
-        size = size_of(raw)
+    with closing(buffered(member.open())) as stream:
+        size = size_of(stream)
         try:
-            contents = read_contents(buffered(raw), size, budget)
+            contents = read_contents(stream, size, budget)
         except MalformedError:
             return
         layout = layout_of(contents.names)

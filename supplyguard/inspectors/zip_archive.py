@@ -51,9 +51,8 @@ def recognizes(probe: Probe) -> bool:
 
 def inspect(member: Member, budget: Budget) -> Iterator[Evidence | Member | Notification]:
     """Yield what is odd about the archive, then its members; raises MalformedError without directory."""
-    with closing(member.open()) as raw:
-        size = size_of(raw)
-        stream = buffered(raw)
+    with closing(buffered(member.open())) as stream:
+        size = size_of(stream)
         archive = Archive(member=member, size=size, budget=budget, allowance=Allowance(budget, size))
         if is_concatenation(member.name) and len(spans := split_archives(stream, size, budget)) > 1:
             segments = Segments()
@@ -284,8 +283,6 @@ def _leftover(contents: Contents) -> Iterator[Span]:
     for gap in contents.gaps:
         inside = [local for local in contents.unlisted if gap.start <= local.offset < gap.end]
         start = max((local.data + local.compressed for local in inside), default=gap.start)
-        if inside and inside[-1].sizes_follow:
-            continue
         if gap.end - start > _SLACK:
             yield Span(start=start, end=gap.end)
 
@@ -294,9 +291,5 @@ def _streamed(archive: Archive, stream: BinaryIO) -> Iterator[Member]:
     """Yield members by their local headers alone, as far as those lead: there is no directory."""
     segments = Segments()
     for local in walk_locals(stream, Span(start=0, end=archive.size), archive.budget):
-        header: Header = local
-        if local.sizes_follow and not local.compressed:
-            rest = archive.size - local.data
-            header = replace(local, compressed=rest, size=rest if local.method == STORED else 0)
-        if header.compressed and not header.encrypted:
-            yield _member(archive, header, local.data, segments, OTHER)
+        if local.compressed and not local.encrypted:
+            yield _member(archive, local, local.data, segments, OTHER)
