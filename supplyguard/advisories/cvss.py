@@ -166,21 +166,21 @@ def _score_v4(given: Mapping[str, str]) -> float:
     return math.floor(max(0.0, min(10.0, value)) * 10 + 0.5 + 1e-6) / 10
 
 
-def _distances(metrics: Mapping[str, str], levels: tuple[str, ...]) -> tuple[int, ...]:
-    """Count, for each set of classes, the steps from the highest vector at or above `metrics`."""
-    figures = _figures()["v4"]
-    for parts in product(
-        *(figures["highest"][name][level] for name, level in zip(_SETS, levels, strict=True))
-    ):
-        found: list[int] = []
-        for part in parts:
-            steps = []
-            for metric, highest in _metrics(part).items():
-                order = figures["metrics"][metric]
-                steps.append(order.index(metrics[metric]) - order.index(highest))
-            if min(steps) < 0:
-                break
-            found.append(sum(steps))
-        else:
-            return tuple(found)
-    raise MalformedError("CVSS vector has no highest vector in its class")
+def _distances(metrics: Mapping[str, str], levels: tuple[str, ...]) -> list[int]:
+    """Count, for each set of classes, the steps from the highest vector at or above `metrics`.
+
+    Each class has a highest vector above every vector in it, so there always is one.
+    """
+    highest = _figures()["v4"]["highest"]
+    choices = product(*(highest[name][level] for name, level in zip(_SETS, levels, strict=True)))
+    steps = ([_steps(metrics, part) for part in parts] for parts in choices)
+    return next([sum(each) for each in found] for found in steps if all(min(each) >= 0 for each in found))
+
+
+def _steps(metrics: Mapping[str, str], highest: str) -> list[int]:
+    """Count how far each metric is below that of a highest vector; negative is above."""
+    orders: Mapping[str, str] = _figures()["v4"]["metrics"]
+    return [
+        orders[name].index(metrics[name]) - orders[name].index(value)
+        for name, value in _metrics(highest).items()
+    ]

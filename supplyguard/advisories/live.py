@@ -172,11 +172,12 @@ class _Run:
 
     def work(self, cache: Path) -> None:
         """Answer questions until there are none, with a client of this thread's own."""
+        ask: _Asker | None
         try:
             ask = _ASKERS[self._service.name](self._service.url, cache, self._timeout, self.expired)
         except (FetchError, OSError) as error:
             self._down = str(error)
-            ask = _nobody
+            ask = None
         while not self.expired():
             try:
                 question = self._todo.get_nowait()
@@ -184,9 +185,9 @@ class _Run:
                 return
             self._done.put((question, self._answer(ask, question)))
 
-    def _answer(self, ask: _Asker, question: Question) -> _Answer:
+    def _answer(self, ask: _Asker | None, question: Question) -> _Answer:
         """Ask one question; a service that failed several times in a row is not asked again."""
-        if self._down:
+        if ask is None or self._down:
             return _Answer(failure=self._down)
         try:
             problems = ask(*question)
@@ -204,11 +205,6 @@ class _Run:
 
 class _NotFoundError(FetchError):
     """The service does not know the package or the version."""
-
-
-def _nobody(name: str, version: str) -> tuple[evidence.Problem, ...]:
-    """Stand in for a client that could not be made."""
-    raise FetchError(f"{name} {version} was not asked for")
 
 
 class _Window:
@@ -286,10 +282,8 @@ def _asker(service: Any, replace: str, base: str, expired: Callable[[], bool]) -
             raise
         except ServiceError as error:
             raise FetchError(f"{host}: {str(error) or error.__cause__}") from error
-        except requests.Timeout as error:
-            raise FetchError(f"{host}: no answer in time") from error
-        except requests.ConnectionError as error:
-            raise FetchError(f"{host}: the connection failed") from error
+        except requests.ConnectionError as error:  # after several attempts; a timeout is one too
+            raise FetchError(f"{host}: the connection failed, or no answer in time") from error
         # what pip-audit trips over when an answer is not JSON, or not of the agreed shape
         except (
             requests.RequestException,

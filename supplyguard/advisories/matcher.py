@@ -37,6 +37,18 @@ def public_version(version: Version) -> Version:
     return Version(version.public) if version.local is not None else version
 
 
+@lru_cache(maxsize=65_536)
+def _key(text: str) -> tuple[object, ...] | None:
+    """Give what tells versions apart, cheaper to compare than the versions; None for no version."""
+    version = parse_version(text)
+    if version is None:
+        return None
+    release = version.release
+    while len(release) > 1 and release[-1] == 0:
+        release = release[:-1]
+    return version.epoch, release, version.pre, version.post, version.dev, version.local
+
+
 def is_affected(affected: Affected, raw: str) -> bool | None:
     """Whether version `raw` is affected; None when that cannot be told.
 
@@ -55,8 +67,7 @@ def is_affected(affected: Affected, raw: str) -> bool | None:
         if inside:
             return True
         undecided = undecided or inside is None
-    wanted = {version, public}
-    if any(parse_version(listed) in wanted for listed in affected.versions):
+    if not {_key(raw), _key(str(public))}.isdisjoint(map(_key, affected.versions)):
         return True
     return None if undecided and not affected.versions else False
 

@@ -277,15 +277,22 @@ def _affected(entries: list[Any]) -> Iterable[Affected]:
         if not isinstance(name, str) or not _NAME.fullmatch(name):
             raise MalformedError("affected.package.name is not a package name")
         versions = _list(entry, "versions")
-        if not all(isinstance(version, str) for version in versions):
+        if not set(map(type, versions)) <= {str}:
             raise MalformedError("affected.versions has an item that is not text")
         yield Affected(
             name=canonical_name(name),
             ranges=tuple(_range(span) for span in _list(entry, "ranges") if _concerns_pypi(span)),
-            versions=frozenset(v for v in versions if len(v) <= _VERSION_CHARACTERS),
+            versions=_capped(versions),
             ratings=_ratings(entry),
             word=_word(_mapping(entry, "database_specific")) or _word(_mapping(entry, "ecosystem_specific")),
         )
+
+
+def _capped(versions: list[str]) -> frozenset[str]:
+    """Leave out texts that are too long for a version; there mostly are none."""
+    if max(map(len, versions), default=0) <= _VERSION_CHARACTERS:
+        return frozenset(versions)
+    return frozenset(version for version in versions if len(version) <= _VERSION_CHARACTERS)
 
 
 def _concerns_pypi(span: object) -> bool:

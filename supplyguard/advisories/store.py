@@ -15,7 +15,7 @@ import os
 import tempfile
 import zlib
 from collections.abc import Iterable, Iterator, Mapping, Sequence
-from contextlib import contextmanager, suppress
+from contextlib import closing, contextmanager, suppress
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from pathlib import Path
@@ -82,15 +82,12 @@ class Store:
         """Connect for reading only; SQLite's errors become StoreErrors."""
         import sqlite3  # noqa: PLC0415 - heavy: not for --version
 
-        connection = None
         try:
-            connection = sqlite3.connect(f"{self.path.resolve().as_uri()}?mode=ro", uri=True)
-            yield connection
+            address = f"{self.path.resolve().as_uri()}?mode=ro"
+            with closing(sqlite3.connect(address, uri=True)) as connection:
+                yield connection
         except (sqlite3.Error, zlib.error, MalformedError, TypeError, UnicodeError, OverflowError) as error:
             raise StoreError(f"the advisory store {self.path} is damaged: {error}", hint=_REBUILD) from error
-        finally:
-            if connection is not None:
-                connection.close()
 
     def data(self) -> AdvisoryData:
         """Say which data it is: the newest record's date, the count and the source."""
@@ -182,7 +179,7 @@ def lock(path: Path) -> Iterator[None]:
     try:
         connection.execute("BEGIN EXCLUSIVE")
         yield
-    except sqlite3.OperationalError as error:
+    except sqlite3.Error as error:
         if "locked" in str(error):
             raise StoreError(f"another update of {path} is running", hint="wait for it to end") from error
         raise _unwritable(path, error) from error

@@ -116,6 +116,15 @@ def test_records_that_only_pip_audit_can_read(tmp_path: Path) -> None:
     assert evidence.facts["severity"] == "unknown"
 
 
+def test_a_record_of_another_package_is_pip_audits_word(tmp_path: Path) -> None:
+    """The service matched it, so it counts; what it says of ranges is not of this package."""
+    other = json.dumps({"vulns": [record("GHSA-9", name="other")]}).encode()
+    with osv_server(fault=on("/v1/query", Answer(body=other))) as base:
+        answers = ask(base, tmp_path, services=["osv"])
+    (evidence,) = answers.evidence
+    assert evidence.facts["severity"] == "unknown"
+
+
 def test_clean_means_that_every_service_answered(tmp_path: Path) -> None:
     with osv_server([RATED]) as base:
         answers = ask(base, tmp_path, dependency("x", "2.0"), dependency("y"))

@@ -174,3 +174,8 @@ def test_any_json_gives_a_record_or_a_refusal(data: st.DataObject) -> None:
         osv.named_packages(document)
     else:
         assert osv.parse(osv.load(osv.dump(record))) == record
+
+
+def test_texts_too_long_for_a_version_are_left_out() -> None:
+    (affected,) = osv.parse(entry(versions=["1", "2" * 201])).affected
+    assert affected.versions == {"1"}

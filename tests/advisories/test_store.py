@@ -100,6 +100,25 @@ def test_many_dependencies_are_answered_in_order(path: Path) -> None:
     assert [one.dependency for one in answers] == wanted
 
 
+def test_one_record_of_two_packages(tmp_path: Path) -> None:
+    document = {
+        "id": "GHSA-1",
+        "modified": "2026-02-03T00:00:00Z",
+        "affected": [
+            {"package": {"ecosystem": "PyPI", "name": name}, "versions": ["1"]} for name in ("a", "b")
+        ],
+    }
+    store.build(tmp_path / "s", [osv.parse(document)], source="x")
+    found = audits(tmp_path / "s", dependency("a", "1"), dependency("b", "1.0"))
+    assert {one.status for one in found.values()} == {AuditStatus.AFFECTED}
+
+
+def test_a_lock_file_of_other_content(tmp_path: Path) -> None:
+    (tmp_path / "s.lock").write_bytes(b"something else" * 100)
+    with pytest.raises(StoreError, match="cannot write"), store.lock(tmp_path / "s"):
+        pass
+
+
 def test_an_empty_store_has_no_date(tmp_path: Path) -> None:
     store.build(tmp_path / "s", [], source="nothing")
     assert Store(tmp_path / "s").data().updated is None
