@@ -4,12 +4,14 @@ from __future__ import annotations
 
 import json
 from collections.abc import Mapping
+from collections.abc import Set as AbstractSet
 from dataclasses import dataclass
 from functools import cache
 from typing import Any, Final
 
 from supplyguard.resources import rules_folder
 
+IMPORTERS: Final = frozenset({"__import__", "import_module"})
 ALWAYS: Final = frozenset({"trust_remote_code", "enable_unsafe_deserialization"})
 """Words that matter wherever they stand."""
 
@@ -49,7 +51,19 @@ class Table:
     yaml_loaders: Mapping[str, str]
     known_owners: frozenset[str]
     file_suffixes: tuple[str, ...]
-    triggers: frozenset[str]
+    triggers: Mapping[str, frozenset[str]]
+
+    def is_mentioned(self, words: AbstractSet[str]) -> bool:
+        """Whether source with these words can hold a call that matters.
+
+        It needs a callable's own name, and its library's unless that does not matter or the source
+        imports by computed name.
+        """
+        for name in self.triggers.keys() & words:
+            libraries = self.triggers[name]
+            if not libraries or not words.isdisjoint(libraries | IMPORTERS):
+                return True
+        return False
 
     def canonical(self, dotted: str) -> str:
         """Replace the longest beginning of a dotted name that is an alias."""
@@ -96,7 +110,6 @@ def table() -> Table:
     # the most particular pattern first: "peft.*.from_pretrained" before "*.from_pretrained"
     ordered = {last: tuple(sorted(rows, key=lambda row: -len(row[0]))) for last, rows in by_last.items()}
     yaml_loaders = {name: kind for kind in ("safe", "full", "unsafe") for name in data[f"yaml_{kind}"]}
-    names = {name.rpartition(".")[2] for row in data["calls"] for name in row["names"]}
     return Table(
         exact=exact,
         by_last=ordered,
@@ -106,8 +119,24 @@ def table() -> Table:
         yaml_loaders=yaml_loaders,
         known_owners=frozenset(data["known_owners"]),
         file_suffixes=tuple(data["file_suffixes"]),
-        triggers=frozenset(names) | ALWAYS,
+        triggers=_triggers(data),
     )
+
+
+def _triggers(data: Mapping[str, Any]) -> dict[str, frozenset[str]]:
+    """Map each callable's own name to the first words of its libraries; no word: any will do."""
+    libraries: dict[str, set[str]] = {}
+    for written, canonical in data["aliases"].items():
+        libraries.setdefault(canonical.partition(".")[0], set()).add(written.partition(".")[0])
+    triggers: dict[str, frozenset[str]] = {}
+    for row in data["calls"]:
+        for name in row["names"]:
+            top, last = name.partition(".")[0], name.rpartition(".")[2]
+            words = frozenset({top, *libraries.get(top, ())})
+            triggers[last] = triggers.get(last, frozenset()) | words
+    for row in data["calls"]:
+        triggers.update({name[2:]: frozenset() for name in row["names"] if name.startswith("*.")})
+    return triggers | dict.fromkeys(ALWAYS, frozenset())
 
 
 def _loader(row: Mapping[str, Any]) -> Loader:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import re
 from dataclasses import dataclass
 from typing import Final
+from urllib.parse import unquote
 
 ARCHIVES: Final = (".whl", ".zip", ".tar.gz", ".tgz", ".tar.bz2", ".tar.xz", ".tar")
 VCS: Final = frozenset({"git", "hg", "svn", "bzr"})
@@ -107,9 +108,7 @@ def read_reference(text: str, *, hashed: bool = False) -> Reference:
 
 def _from_file_name(path: str) -> tuple[str | None, str | None]:
     """Give the package and version that a wheel's or source archive's file name says."""
-    from urllib.parse import unquote  # noqa: PLC0415 - heavy: few projects name files
-
-    from packaging.utils import (  # noqa: PLC0415 - heavy: likewise
+    from packaging.utils import (  # noqa: PLC0415 - heavy: few projects name files
         InvalidSdistFilename,
         InvalidWheelFilename,
         parse_sdist_filename,

@@ -22,13 +22,13 @@ FAILURES: Final = (SyntaxError, ValueError, RecursionError, MemoryError)
 
 
 def mentions_loader(text: str) -> bool:
-    """Whether a text has any word that a call worth looking at needs.
+    """Whether a text has the words that some call worth looking at needs.
 
     Identifiers are compared as Python does, in normal form NFKC.
     """
     if not text.isascii():
         text = unicodedata.normalize("NFKC", text)
-    return not table().triggers.isdisjoint(WORD.findall(text))
+    return table().is_mentioned(set(WORD.findall(text)))
 
 
 def parse(text: str) -> ast.Module | str:
