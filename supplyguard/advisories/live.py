@@ -59,6 +59,9 @@ class _Answer:
     failure: str = ""
 
 
+_Answers = queue.SimpleQueue[tuple[Question, _Answer]]
+
+
 class _Asker(Protocol):
     """Ask one question; raises FetchError when there is no usable answer."""
 
@@ -105,7 +108,8 @@ class LiveDatabase:
         questions = {dependency: _question(dependency) for dependency in dependencies}
         wanted = list(dict.fromkeys(question for question in questions.values() if question is not None))
         deadline = time.monotonic() + self._seconds
-        answers = {service.name: self._ask(service, wanted, deadline) for service in self._services}
+        begun = [(service, self._start(service, wanted, deadline)) for service in self._services]
+        answers = {service.name: self._collect(done, wanted, deadline) for service, done in begun}
         for dependency in dependencies:
             question = questions[dependency]
             if question is None:
@@ -118,17 +122,23 @@ class LiveDatabase:
         for service in self._services:
             yield from _notices(service, answers[service.name])
 
-    def _ask(self, service: Service, wanted: Sequence[Question], deadline: float) -> dict[Question, _Answer]:
-        """Ask one service everything, with several threads, until the deadline."""
+    def _start(self, service: Service, wanted: Sequence[Question], deadline: float) -> _Answers:
+        """Begin to ask one service everything, with several threads; gives where answers come out."""
         todo: queue.SimpleQueue[Question] = queue.SimpleQueue()
         for question in wanted:
             todo.put(question)
-        done: queue.SimpleQueue[tuple[Question, _Answer]] = queue.SimpleQueue()
+        done: _Answers = queue.SimpleQueue()
         run = _Run(service=service, todo=todo, done=done, deadline=deadline, timeout=self._timeout)
         folder = self._cache if self._cache is not None else cache_folder() / "http"
         for _ in range(min(self._workers, len(wanted))):
             # daemons: an answer that never ends must not keep the process from ending
             threading.Thread(target=run.work, args=(folder,), daemon=True).start()
+        return done
+
+    def _collect(
+        self, done: _Answers, wanted: Sequence[Question], deadline: float
+    ) -> dict[Question, _Answer]:
+        """Wait for the answers of one service until the deadline; what is late is a failure."""
         late = _Answer(failure=f"no answer within {self._seconds:g} s")
         answers = dict.fromkeys(wanted, late)
         for _ in wanted:
@@ -154,7 +164,7 @@ class _Run:
         *,
         service: Service,
         todo: queue.SimpleQueue[Question],
-        done: queue.SimpleQueue[tuple[Question, _Answer]],
+        done: _Answers,
         deadline: float,
         timeout: float,
     ) -> None:

@@ -313,6 +313,14 @@ def test_a_slow_service_costs_no_more_than_the_deadline(tmp_path: Path) -> None:
     assert len(answers.notes) == 2
 
 
+def test_a_slow_service_does_not_take_the_time_of_the_other(tmp_path: Path) -> None:
+    with osv_server([RATED], fault=on("/pypi/", Answer(delay=20.0))) as base:
+        answers = ask(base, tmp_path, dependency("x"), dependency("y"), seconds=1.5, timeout=5.0)
+    assert [audit.status for audit in answers.audits] == [AFFECTED, NOT_AUDITED]
+    (note,) = answers.notes
+    assert note.message.startswith("pypi gave no answer on 2 of 2 packages")
+
+
 def test_an_address_that_is_not_encrypted_is_not_asked(tmp_path: Path) -> None:
     found = Answers(
         LiveDatabase([Service(name="osv", url="http://osv.example")], cache=tmp_path).audit([dependency("x")])
