@@ -84,6 +84,17 @@ def serve(answer: Callable[[Asked], Answer]) -> Iterator[str]:
         thread.join(timeout=5)
 
 
+def answering(*answers: Answer) -> tuple[Callable[[Asked], Answer], list[Asked]]:
+    """Give one answer after the other, the last one again and again; and what was asked."""
+    asked: list[Asked] = []
+
+    def reply(request: Asked) -> Answer:
+        asked.append(request)
+        return answers[min(len(asked), len(answers)) - 1]
+
+    return reply, asked
+
+
 @contextmanager
 def nobody() -> Iterator[str]:
     """Give an address on which nothing listens."""
