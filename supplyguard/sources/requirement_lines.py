@@ -151,6 +151,9 @@ def _options(joined: _Joined, text: str, start: int) -> Iterator[Option]:
         problem = ""
         if name is None:
             name, problem = written, "an unknown option"
+            if index < len(words) and not words[index][0].startswith("-"):
+                last = words[index][2]
+                index += 1
         elif known_options()[name]["value"] and not has_value:
             if index < len(words):
                 value, last = words[index][0], words[index][2]
