@@ -38,6 +38,7 @@ HEAVY = {
     "rich",
     "sqlite3",
     "supplyguard",  # a command's own machinery, so that --version stays quick
+    "urllib3",
     "yaml",
 }
 SOCKETS = {"socket", "ssl", "http", "urllib3", "requests", "httpx", "aiohttp"}

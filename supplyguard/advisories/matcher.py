@@ -10,11 +10,12 @@ from __future__ import annotations
 from collections.abc import Iterable, Iterator
 from functools import lru_cache
 from itertools import groupby
-from typing import Final
-
-from packaging.version import Version
+from typing import TYPE_CHECKING, Final
 
 from supplyguard.advisories.osv import Affected, Event, Range, Record
+
+if TYPE_CHECKING:
+    from packaging.version import Version
 
 _LONGEST: Final = 200
 """Characters of a version that is parsed."""
@@ -23,6 +24,8 @@ _LONGEST: Final = 200
 @lru_cache(maxsize=65_536)
 def parse_version(text: str) -> Version | None:
     """Parse a PEP 440 version; None when it is not one."""
+    from packaging.version import Version  # noqa: PLC0415 - heavy: many scans meet no dependency
+
     if len(text) > _LONGEST:
         return None
     try:
@@ -34,7 +37,7 @@ def parse_version(text: str) -> Version | None:
 @lru_cache(maxsize=16_384)
 def public_version(version: Version) -> Version:
     """Leave out the local part."""
-    return Version(version.public) if version.local is not None else version
+    return type(version)(version.public) if version.local is not None else version
 
 
 @lru_cache(maxsize=65_536)

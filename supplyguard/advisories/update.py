@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 import re
+import zipfile
 import zlib
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING, Final
+from typing import Final
 
 from supplyguard import fetch
 from supplyguard.advisories import store
@@ -15,9 +16,6 @@ from supplyguard.advisories.osv import Record, load, named_packages, parse
 from supplyguard.errors import MalformedError, StoreError
 from supplyguard.finding import AdvisoryData
 from supplyguard.limits import GIB, MIB
-
-if TYPE_CHECKING:
-    import zipfile
 
 DEFAULT_SOURCE: Final = "https://osv-vulnerabilities.storage.googleapis.com/PyPI/all.zip"
 """OSV's export of one ecosystem (https://google.github.io/osv.dev/data/#data-dumps)."""
@@ -100,7 +98,6 @@ def _known_etag(store_path: Path, origin: str) -> str | None:
 
 def _records(path: Path, limits: ZipLimits, say: Progress) -> Iterator[Record | store.Refused]:
     """Read the records of a zip, one JSON document a member; raises StoreError."""
-    import zipfile  # noqa: PLC0415 - heavy: not for --version
 
     def broken(why: object) -> StoreError:
         return StoreError(f"{path.name} is not a usable zip of advisories: {why}", hint="fetch it again")
