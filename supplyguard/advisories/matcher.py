@@ -17,6 +17,8 @@ from supplyguard.advisories.osv import Affected, Event, Range, Record
 if TYPE_CHECKING:
     from packaging.version import Version
 
+    _Turns = tuple[tuple[Version | None, tuple[Event, ...]], ...]
+
 _LONGEST: Final = 200
 """Characters of a version that is parsed."""
 
@@ -101,9 +103,6 @@ def _in_order(events: Iterable[Event], *, inside: bool) -> list[Event]:
     So two intervals that touch are one, and an interval that ends where it begins is empty.
     """
     return sorted(events, key=lambda event: (event.kind == "introduced") == inside)
-
-
-_Turns = tuple[tuple[Version | None, tuple[Event, ...]], ...]
 
 
 @lru_cache(maxsize=8_192)
