@@ -2,8 +2,9 @@
 
 A fingerprint has two parts, "PRIMARY/OWN". PRIMARY is what code-scanning services compare within
 one rule and file: GitHub's hash of the line for text (hashed again with the symbol where there is
-one), and a hash of rule, member and symbol for binaries, each with a count. OWN adds rule, path and symbol, so that the whole is unique within a
-report. Neither depends on line numbers, byte offsets or the version of supplyguard.
+one), and a hash of rule, member and symbol for binaries, each with a count. OWN adds rule, path
+and symbol, so that the whole is unique within a report. Neither depends on line numbers, byte
+offsets or the version of supplyguard.
 """
 
 from __future__ import annotations

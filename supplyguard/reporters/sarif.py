@@ -78,7 +78,9 @@ def _log(
     rules = _catalogue(report.rules, findings)
     places = Places(report, strict=profile == "strict")
     results = _results(findings, rules, places, show_suppressed=show_suppressed)
-    notifications = _notifications(report, len(everything) - len(findings), room)
+    notifications = _notifications(
+        report, room, findings=len(everything) - len(findings), places=places.left_out
+    )
     execution = [_notification(notification, places) for notification in notifications]
     places.add([artifact for artifact, _ in report.artifacts[: room.artifacts]])
     codes = sorted({notification.code for notification in notifications})
@@ -175,12 +177,16 @@ def _suppression(suppression: Suppression, places: Places) -> Json:
     return entry
 
 
-def _notifications(report: Report, left_out: int, room: _Room) -> list[Notification]:
-    """Give the notifications that fit, the gravest first, after one about what does not fit."""
+def _notifications(report: Report, room: _Room, *, findings: int, places: int) -> list[Notification]:
+    """Give the notifications that fit, the gravest first, after those about what does not fit.
+
+    findings, places: how many of these were left out.
+    """
     order = {Level.ERROR: 0, Level.WARNING: 1, Level.NOTE: 2}
     ranked = sorted(report.notifications, key=lambda entry: (not entry.incomplete, order[entry.level]))
     cut = {
-        "findings": left_out,
+        "findings": findings,
+        "related places": places,
         "notifications": len(ranked) - room.notifications,
         "files": len(report.artifacts) - room.artifacts,
     }

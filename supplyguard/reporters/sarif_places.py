@@ -44,6 +44,8 @@ class Places:
         self._indexes: dict[tuple[str, ...], int] = {}
         self._used_bases: set[str] = set()
         self.artifacts: list[Json] = []
+        self.left_out = 0
+        """How many related places did not fit into their results."""
 
     @property
     def bases(self) -> Json:
@@ -58,9 +60,9 @@ class Places:
         primary: Json = {"physicalLocation": self._physical(place)}
         if place is not finding.location or place.member:
             primary["logicalLocations"] = [self._logical(finding.location)]
-        return primary, [
-            self._related(n, location) for n, location in enumerate(related[: _LOCATIONS - 1], 1)
-        ]
+        shown = related[: _LOCATIONS - 1]
+        self.left_out += len(related) - len(shown)
+        return primary, [self._related(number, location) for number, location in enumerate(shown, 1)]
 
     def primary_place(self, finding: Finding) -> Location:
         """Choose where an alert is shown: for a remote file, the line that refers to it.
