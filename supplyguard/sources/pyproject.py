@@ -56,7 +56,7 @@ def collect(artifact: Artifact, budget: Budget) -> Iterator[Found]:
         raise MalformedError(f"not TOML: {error}") from error
     except RecursionError as error:
         raise MalformedError("not read as TOML: nested too deep") from error
-    places = _Places(artifact.uri, text, find_positions(text.replace("\r\n", " \n")))
+    places = _Places(artifact.uri, text, find_positions(text))
     for entry in _entries(document, places):
         budget.spend(Resource.NODES)
         budget.check_time()

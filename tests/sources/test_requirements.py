@@ -11,7 +11,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from packaging.requirements import Requirement
-from pip_requirements_parser import RequirementsFile
+from pip_requirements_parser import RequirementsFile  # type: ignore[import-untyped]
 
 from supplyguard.errors import BudgetExceededError, SupplyguardError, UnreadableError
 from supplyguard.finding import Evidence, Notification
