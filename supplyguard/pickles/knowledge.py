@@ -69,8 +69,8 @@ class _Table:
     def __init__(self) -> None:
         self.exact: dict[tuple[str, str], Sequence[str]] = {}
         self.families: dict[str, list[Row]] = {}
-        self.single: dict[str, Row] = {}
-        self.subtree: dict[str, Row] = {}
+        self.single: dict[str, Sequence[str]] = {}
+        self.subtree: dict[str, Sequence[str]] = {}
         self.modules: set[str] = set()
 
     def add(self, rows: Iterable[Row]) -> None:
@@ -109,7 +109,7 @@ class _Table:
         while row is None and path:
             row = self.subtree.get(path)
             path = path.rpartition(".")[0]
-        return row
+        return None if row is None else row_of(row)
 
 
 class Knowledge:
@@ -119,19 +119,17 @@ class Knowledge:
         "_acting",
         "_aliases",
         "_attributes",
-        "_exact_files",
+        "_folder",
         "_python2",
         "_standard",
         "_table",
+        "_unread",
         "_user",
     )
 
     def __init__(self, folder: Path, extra: Sequence[Path] = ()) -> None:
-        self._exact_files = {
-            entry.name[:-4]: Path(entry.path)
-            for entry in os.scandir(folder / "globals")
-            if entry.name.endswith(".csv")
-        }
+        self._folder = folder / "globals"
+        self._unread = {entry.name[:-4] for entry in os.scandir(self._folder) if entry.name.endswith(".csv")}
         self._aliases = {
             old: new
             for _, (old, new, _) in read_table(folder / "aliases.csv", ["module", "target", "reason"])
@@ -144,12 +142,11 @@ class Knowledge:
         }
         self._attributes = read_attributes(folder / "attributes.csv")
         self._table = _Table()
-        standard = list(read_rows(folder / "standard_library.csv"))
-        self._standard = frozenset(row.module.removesuffix(SUBTREE) for row in standard)
-        self._acting = frozenset(
-            row.module.removesuffix(SUBTREE) for row in standard if row.effect in DANGEROUS
-        )
-        self._table.add(standard)
+        self._table.subtree = {
+            row[0].removesuffix(SUBTREE): row for row in read_exact(folder / "standard_library.csv").values()
+        }
+        self._standard = frozenset(self._table.subtree)
+        self._acting = frozenset(module for module, row in self._table.subtree.items() if row[2] in DANGEROUS)
         self._table.add(read_rows(folder / "patterns.csv"))
         self._user = _Table()
         for file in extra:
@@ -192,16 +189,15 @@ class Knowledge:
         )
 
     def _load(self, module: str) -> None:
-        file = self._exact_files.pop(module.partition(".")[0], None)
-        if file is not None:
-            self._table.add_exact(read_exact(file))
+        top = module.partition(".")[0]
+        if top in self._unread:
+            self._unread.remove(top)
+            self._table.add_exact(read_exact(self._folder / f"{top}.csv"))
 
     def _exact(self, module: str, name: str) -> Row | None:
         self._load(module)
         fields = self._user.exact.get((module, name)) or self._table.exact.get((module, name))
-        if fields is None or isinstance(fields, Row):
-            return fields
-        return row_of(fields, f"the knowledge of {module}:{name}")
+        return None if fields is None else row_of(fields)
 
     def _renamed(self, module: str) -> str:
         """Give the present name of a module that its library has moved."""
@@ -275,7 +271,7 @@ class Knowledge:
 
     def _top_level(self, segment: str) -> str:
         """Give the module that libraries commonly hold under the name `segment`, or an empty text."""
-        if segment in self._standard or segment in self._exact_files or segment in self._table.modules:
+        if segment in self._standard or segment in self._unread or segment in self._table.modules:
             return segment
         bare = segment.lstrip("_")
         if bare in self._acting:

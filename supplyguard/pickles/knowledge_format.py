@@ -166,8 +166,12 @@ def read_rows(file: Path) -> Iterator[Row]:
         yield row_of(fields, f"{file}:{line}")
 
 
-def row_of(fields: Sequence[str], place: str) -> Row:
+def row_of(fields: Sequence[str], place: str = "") -> Row:
     """Check the five fields of a row and make it; raises RuleError that begins with `place`."""
+    if isinstance(fields, Row):
+        return fields
+    if not place:
+        place = f"the knowledge of {':'.join(fields[:2])}"
     if len(fields) != len(HEADER):
         raise RuleError(f"{place}: expected {len(HEADER)} fields, found {len(fields)}")
     module, name, effect, condition, reason = fields

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+import shutil
 from pathlib import Path
 
 import pytest
@@ -11,27 +12,15 @@ from hypothesis import strategies as st
 
 from supplyguard.errors import RuleError
 from supplyguard.pickles.knowledge import DANGEROUS, Effect, Judgement, Knowledge, load_knowledge
-from supplyguard.pickles.knowledge_format import HEADER, Row, read_attributes, read_rows
+from supplyguard.pickles.knowledge_format import HEADER, read_attributes
 from supplyguard.resources import rules_folder
 
-FOLDER = rules_folder() / "knowledge"
-FILES = [
-    FOLDER / "standard_library.csv",
-    FOLDER / "patterns.csv",
-    *sorted((FOLDER / "globals").glob("*.csv")),
-]
-SURVEY = Path(__file__).parents[3] / "shared" / "design" / "benign-globals.csv"
 ALARMING = DANGEROUS | {Effect.EMBEDS_CODE}
 
 
 @pytest.fixture(scope="module")
 def knowledge() -> Knowledge:
     return load_knowledge()
-
-
-@pytest.fixture(scope="module")
-def rows() -> dict[Path, list[Row]]:
-    return {file: list(read_rows(file)) for file in FILES}
 
 
 def effect(knowledge: Knowledge, pair: str) -> Effect:
@@ -231,3 +220,16 @@ def test_a_bad_attribute_is_refused(tmp_path: Path) -> None:
     file.write_text("name,effect,reason\n__x__,bad,why\n", encoding="utf-8")
     with pytest.raises(RuleError, match="2: unknown effect 'bad'"):
         read_attributes(file)
+
+
+def test_a_damaged_built_in_file_is_told(tmp_path: Path) -> None:
+    folder = tmp_path / "knowledge"
+    shutil.copytree(rules_folder() / "knowledge", folder)
+    write(folder / "globals" / "made_up.csv", "made_up,Class,type")
+    (folder / "globals" / "bare.csv").write_text("bare,Class,type,,x\n", encoding="utf-8")
+    knowledge = Knowledge(folder)
+    assert effect(knowledge, "made_up:other") is Effect.UNKNOWN
+    with pytest.raises(RuleError, match="made_up:Class: expected 5 fields, found 3"):
+        knowledge.judge("made_up", "Class")
+    with pytest.raises(RuleError, match="the header must be"):
+        knowledge.judge("bare", "Class")

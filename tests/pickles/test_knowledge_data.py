@@ -96,6 +96,12 @@ def test_every_effect_and_condition_is_used(rows: dict[Path, list[Row]]) -> None
     assert {row.condition for row in listed} == {"", *Condition}
 
 
+def test_the_documentation_names_every_effect_and_condition() -> None:
+    text = (Path(__file__).parents[2] / "docs" / "knowledge.md").read_text(encoding="utf-8")
+    named = re.findall(r"^\| `([a-z-]+)` \|", text, flags=re.MULTILINE)
+    assert sorted(named) == sorted([*Effect, *Condition])
+
+
 def test_every_row_decides_its_own_global(knowledge: Knowledge, rows: dict[Path, list[Row]]) -> None:
     """No row is shadowed: an exact row by an alias or a family, a family by another pattern."""
     shadowed = []
