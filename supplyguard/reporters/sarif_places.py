@@ -95,11 +95,8 @@ class Places:
     def _physical(self, place: Location) -> Json:
         is_text = place.line is not None
         index = self._index(place.uri, (), is_text=is_text and not place.member)
-        entry: Json = {"artifactLocation": {**self._artifact_location(place.uri), "index": index}}
-        region = self._region(place)
-        if region:
-            entry["region"] = region
-        return entry
+        location = {**self._artifact_location(place.uri), "index": index}
+        return {"artifactLocation": location, "region": self._region(place)}
 
     def _region(self, place: Location) -> Json:
         if place.line is not None and not place.member:

@@ -86,7 +86,7 @@ def advisory_data(data: AdvisoryData) -> str:
         parts.append(count(data.records, "record"))
     if data.updated is not None:
         parts.append(f"newest of {data.updated:%Y-%m-%d}")
-    parts.append(data.origin)
+    parts.append(f"from {data.origin}")
     return ", ".join(parts)
 
 

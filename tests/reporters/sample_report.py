@@ -373,7 +373,7 @@ def sample_report() -> Report:
                 name="embedded",
                 updated=datetime(2026, 2, 1, tzinfo=UTC),
                 records=214,
-                origin="shipped with supplyguard 1.2.3",
+                origin="supplyguard 1.2.3",
             ),
             AdvisoryData(name="osv", updated=None, records=None, origin="https://api.osv.dev"),
         ),

@@ -1,17 +1,17 @@
-import json
-import random
-import re
-import zlib
-from collections.abc import Sequence
 from dataclasses import replace
 from datetime import datetime
 from pathlib import Path
 from typing import Any
 
 import pytest
-from jsonschema import Draft202012Validator
 
-from supplyguard.finding import Confidence, Finding, Level, Notification, Severity
+from supplyguard.finding import (
+    Confidence,
+    Finding,
+    Severity,
+    Suppression,
+    SuppressionKind,
+)
 from supplyguard.fingerprint import line_hashes, primary_of
 from supplyguard.inventory import Artifact, Location
 from supplyguard.reporters import sarif
@@ -21,15 +21,12 @@ from tests.reporters.sample_report import (
     INDEX,
     PICKLE,
     RULES,
-    UNKNOWN_IMPORT,
     Findings,
     report_of,
     sample_report,
 )
+from tests.reporters.sarif_checks import Json, check_limits, run_of
 
-Json = dict[str, Any]
-
-SCHEMA = json.loads((Path(__file__).parent / "sarif_schema.json").read_text(encoding="utf-8"))
 BANDS = {
     "critical": (9.0, 10.0),
     "high": (7.0, 8.9),
@@ -37,73 +34,6 @@ BANDS = {
     "low": (0.1, 3.9),
     "info": (0.1, 3.9),
 }
-UPLOADABLE_URI = re.compile(r"[A-Za-z0-9\-._~/@+,=!%]+")
-MIB = 1024 * 1024
-
-
-def run_of(text: str) -> Json:
-    """Validate a log with the standard's schema, and give its one run."""
-    document = json.loads(text)
-    Draft202012Validator(SCHEMA).validate(document)
-    assert document["version"] == "2.1.0"
-    assert document["$schema"].endswith("/sarif-schema-2.1.0.json")
-    (run,) = document["runs"]
-    assert isinstance(run, dict)
-    return run
-
-
-def check_limits(run: Json) -> None:
-    """Check what GitHub documents, and neither the schema nor the validator looks at."""
-    rules = run["tool"]["driver"]["rules"]
-    assert len(rules) <= 25_000
-    for rule in rules:
-        check_rule(rule)
-    assert len(run["results"]) <= 25_000
-    fingerprints = set()
-    for result in run["results"]:
-        assert rules[result["ruleIndex"]]["id"] == result["ruleId"]
-        assert result["level"] == rules[result["ruleIndex"]]["defaultConfiguration"]["level"]
-        assert result["message"]["text"]
-        (location,) = result["locations"]
-        physical = location["physicalLocation"]
-        check_uri(physical["artifactLocation"], run)
-        assert set(physical["region"]) == {"startLine", "startColumn", "endLine", "endColumn"}
-        assert 1 + len(result.get("relatedLocations", [])) <= 100
-        primary = result["partialFingerprints"]["primaryLocationLineHash"]
-        assert re.fullmatch(r"[0-9a-f]{1,16}:[1-9]\d*", primary)
-        fingerprints.add((result["ruleId"], physical["artifactLocation"]["uri"], primary))
-    assert len(fingerprints) == len(run["results"])
-    for artifact in run["artifacts"]:
-        check_uri(artifact["location"], run)
-
-
-def check_rule(rule: Json) -> None:
-    assert rule["id"]
-    assert 0 < len(rule["name"]) <= 255
-    assert 0 < len(rule["shortDescription"]["text"]) <= 1024
-    assert 0 < len(rule["fullDescription"]["text"]) <= 1024
-    assert rule["help"]["text"]
-    assert rule["help"]["markdown"]
-    assert rule["helpUri"].startswith("https://")
-    assert rule["defaultConfiguration"]["level"] in {"note", "warning", "error"}
-    properties = rule["properties"]
-    assert properties["precision"] in {"very-high", "high", "medium", "low"}
-    assert properties["problem.severity"] in {"error", "warning", "recommendation"}
-    assert isinstance(properties["security-severity"], str)
-    assert float(properties["security-severity"]) != 9.0
-    assert "security" in properties["tags"]
-    assert len(set(properties["tags"])) == len(properties["tags"]) <= 10
-
-
-def check_uri(location: Json, run: Json) -> None:
-    uri = location["uri"]
-    assert UPLOADABLE_URI.fullmatch(uri)
-    assert not uri.startswith("/")
-    assert not {".", ".."} & set(uri.split("/"))
-    if "uriBaseId" in location:
-        assert location["uriBaseId"] in run["originalUriBaseIds"]
-    if "index" in location:
-        assert run["artifacts"][location["index"]]["location"]["uri"] == uri
 
 
 def result_for(finding: Finding, *, root_prefix: str = "", **options: Any) -> Json:
@@ -223,6 +153,23 @@ def test_a_member_is_named_in_github_profile_and_located_in_strict() -> None:
 @pytest.mark.parametrize(
     ("place", "region"),
     [
+        (Location(uri="a", member=("b",), offset=0), {"byteOffset": 0}),
+        (
+            Location(uri="a", member=("b",), line=3, column=2),
+            {"startLine": 3, "startColumn": 2, "endLine": 3, "endColumn": 3},
+        ),
+        (Location(uri="a", member=("b",)), None),
+    ],
+)
+def test_strict_members_have_their_own_regions(place: Location, region: Json | None) -> None:
+    result = result_for(Findings().in_binary(PICKLE, "calls it", place), profile="strict")
+    (related,) = result["relatedLocations"]
+    assert related["physicalLocation"].get("region") == region
+
+
+@pytest.mark.parametrize(
+    ("place", "region"),
+    [
         (Location(uri="a", offset=5, length=2), {"byteOffset": 5, "byteLength": 2}),
         (Location(uri="a", offset=5), {"byteOffset": 5}),
         (Location(uri="a"), {"byteOffset": 0}),
@@ -323,6 +270,13 @@ def test_suppressed_results_come_only_when_asked_for() -> None:
     assert all(result["suppressions"] == [] for result in results if result["suppressions"] not in shown)
 
 
+def test_an_inline_suppression_is_in_the_source() -> None:
+    suppression = Suppression(kind=SuppressionKind.INLINE, reason="known")
+    hidden = Findings().in_binary(PICKLE, "calls it", Location(uri="a"), suppression=suppression)
+    (result,) = run_of(sarif.render(report_of(suppressed=[hidden]), show_suppressed=True))["results"]
+    assert result["suppressions"] == [{"kind": "inSource", "status": "accepted", "justification": "known"}]
+
+
 def test_a_category_is_written_when_it_is_given() -> None:
     run = run_of(sarif.render(report_of(), category="models"))
     assert run["automationDetails"] == {"id": "models"}
@@ -345,80 +299,3 @@ def test_versions_are_semantic(version: str, semantic: str) -> None:
 def test_a_time_without_a_zone_is_utc() -> None:
     naive = replace(report_of(), started=datetime(2026, 3, 4, 5, 6, 7))  # noqa: DTZ001 - the case under test
     assert '"startTimeUtc": "2026-03-04T05:06:07.000Z"' in sarif.render(naive)
-
-
-def many(count: int, severities: Sequence[Severity] = (Severity.LOW,), noise: int = 0) -> list[Finding]:
-    make = Findings()
-    rng = random.Random(0)  # noqa: S311 - the same bytes in every run
-    rules = [replace(UNKNOWN_IMPORT, id=f"rule-{each.label}", severity=each) for each in severities]
-    return [
-        make.in_binary(
-            rules[number % len(rules)],
-            f"imports thing{number}{rng.randbytes(noise // 2).hex()}",
-            Location(uri=f"m/{number % 1000}.pt", member=("data.pkl",), offset=number),
-            symbol=str(number),
-        )
-        for number in range(count)
-    ]
-
-
-def test_too_many_results_leave_out_the_least_severe() -> None:
-    findings = many(30_000, (Severity.LOW, Severity.CRITICAL, Severity.MEDIUM))
-    text = sarif.render(report_of(findings, rules=()))
-    (run,) = json.loads(text)["runs"]
-    check_limits(run)
-    assert len(zlib.compress(text.encode())) < 10 * MIB
-    levels = [result["level"] for result in run["results"]]
-    assert len(levels) == 25_000
-    assert (levels.count("error"), levels.count("warning"), levels.count("note")) == (10_000, 10_000, 5_000)
-    (entry,) = run["invocations"][0]["toolExecutionNotifications"]
-    assert entry["descriptor"]["id"] == "report-truncated"
-    assert "5,000" in entry["message"]["text"]
-
-
-def test_what_does_not_compress_is_cut_until_it_fits(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(sarif, "_COMPRESSED_BYTES", 100_000)
-    monkeypatch.setattr(
-        sarif,
-        "_Room",
-        lambda **sizes: ROOM(**({"results": 1_000, "artifacts": 10, "notifications": 10} | sizes)),
-    )
-    text = sarif.render(report_of(many(400, noise=800), rules=()))
-    assert len(zlib.compress(text.encode())) <= 100_000
-    run = run_of(text)
-    check_limits(run)
-    assert len(run["results"]) == 125
-    assert "275" in run["invocations"][0]["toolExecutionNotifications"][0]["message"]["text"]
-    # rules and the like alone are not cut to nothing
-    monkeypatch.setattr(sarif, "_COMPRESSED_BYTES", 10)
-    assert run_of(sarif.render(report_of(many(3))))["results"] == []
-
-
-ROOM = sarif._Room
-
-
-def test_too_many_places_notifications_and_files_are_counted() -> None:
-    related = tuple(Location(uri="app.py", line=n + 1) for n in range(300))
-    finding = replace(Findings().in_binary(PICKLE, "calls it", Location(uri="a")), related=related)
-    note = Notification(code="a-note", message="is a note", level=Level.NOTE)
-    unread = Notification(code="malformed", message="is cut short", incomplete=True)
-    artifacts = tuple((Artifact(uri=f"f/{n}", path=Path("f"), size=n), None) for n in range(10_002))
-    report = report_of([finding], notifications=[*[note] * 1_000, *[unread] * 3], artifacts=artifacts)
-    # the schema's "uniqueItems" takes minutes on lists of this length
-    (run,) = json.loads(sarif.render(report))["runs"]
-    check_limits(run)
-    assert len(run["results"][0]["relatedLocations"]) == 99
-    entries = run["invocations"][0]["toolExecutionNotifications"]
-    messages = [
-        entry["message"]["text"] for entry in entries if entry["descriptor"]["id"] == "report-truncated"
-    ]
-    assert [re.findall(r": (\d+) ", message) for message in messages] == [["201"], ["3"], ["2"]]
-    assert sum(entry["properties"]["incomplete"] for entry in entries) == 3
-    assert len(run["artifacts"]) == 10_002  # 10,000, the finding's and the related file
-
-
-def test_a_huge_catalogue_keeps_the_rules_that_fired() -> None:
-    rules = tuple(replace(INDEX, id=f"r-{n}") for n in range(25_001))
-    finding = Findings().in_binary(PICKLE, "calls it", Location(uri="a"))
-    run = json.loads(sarif.render(report_of([finding], rules=rules)))["runs"][0]
-    assert [rule["id"] for rule in run["tool"]["driver"]["rules"]] == [PICKLE.id]

@@ -1,6 +1,9 @@
-"""Microsoft's validator on our logs: `npm install @microsoft/sarif-multitool@5.7.0` first.
+"""Microsoft's validator on our logs.
 
-SUPPLYGUARD_SARIF_MULTITOOL names its program where it is not in node_modules of the checkout.
+    npm install --no-save @microsoft/sarif-multitool@5.7.0
+    chmod u+x node_modules/@microsoft/sarif-multitool-linux/Sarif.Multitool
+
+SUPPLYGUARD_SARIF_MULTITOOL names the program where it is not in node_modules of the checkout.
 """
 
 import json

@@ -71,6 +71,7 @@ def test_many_findings_of_one_rule_are_folded() -> None:
 def test_quiet_is_silent_on_a_pass() -> None:
     low = [Findings().in_binary(UNKNOWN_IMPORT, "is low", Location(uri="a"))]
     assert text.render(report_of(low), quiet=True) == ""
+    assert text.render(report_of(verdict=Verdict.FAIL), quiet=True) == ""
 
 
 def test_quiet_prints_findings_only() -> None:
@@ -139,6 +140,7 @@ def test_suppressed_findings_are_counted_and_shown_on_request() -> None:
     report = report_of(suppressed=[hidden, bare])
     assert "(2 suppressed)" in text.render(report)
     assert "known" not in text.render(report)
+    assert "Suppressed" not in text.render(report_of(), show_suppressed=True)
     assert "a  pickle-executes-code: known [bold]" in text.render(report, show_suppressed=True)
 
 
