@@ -1,0 +1,129 @@
+"""Compiled byte patterns that pass over inert opcodes many at a time.
+
+A stretch is a run of opcodes that only builds plain data: literals, memo writes, memo reads,
+containers. What makes it safe to pass over without interpreting it:
+
+- An opcode that mutates (APPENDS, SETITEMS, ADDITEMS) acts on the value under its mark. Inside a
+  stretch that value is plain, because a memo read, which alone could bring in something else, is
+  only taken where no mark, memo write or DUP follows it. (Under a mark directly on a mark there is
+  nothing: unpicklers refuse.)
+- APPEND and SETITEM are only taken right after the EMPTY_LIST or EMPTY_DICT that they fill.
+- The tuple opcodes cannot reach below a mark, so they are only taken above one.
+- No opcode here imports, calls or builds.
+
+Possessive repetition keeps the cost linear and the memory constant.
+"""
+
+from __future__ import annotations
+
+import re
+from enum import StrEnum
+from functools import cache
+from typing import Final
+
+DEPTH: Final = 4
+"""How many levels of marks one stretch may hold."""
+PIECES: Final = 64
+"""How many values a stretch holds at most, so that its end can be looked at cheaply."""
+
+
+LEANING: Final = frozenset(b"(pqr\x94\x85\x86\x87")
+"""Opcodes whose meaning depends on the value on top of the stack."""
+
+
+class Family(StrEnum):
+    """Which opcodes a writer uses: text, binary with numbered memo writes, binary with MEMOIZE."""
+
+    TEXT = "text"
+    NUMBERED = "numbered"
+    MEMOIZE = "memoize"
+
+
+def family_of(protocol: int) -> Family:
+    """Give the family of a protocol."""
+    if protocol >= 4:
+        return Family.MEMOIZE
+    return Family.NUMBERED if protocol >= 1 else Family.TEXT
+
+
+def _counted(zeros: int, longest: int = 255) -> bytes:
+    """Make the pattern of a length byte, `zeros` zero bytes and that many bytes."""
+    alternatives = (
+        re.escape(bytes([length])) + rb"\x00" * zeros + b".{%d}" % length for length in range(longest + 1)
+    )
+    return b"(?:" + b"|".join(alternatives) + b")"
+
+
+_NUMBERS: Final = rb"G.{8}|K.|M..|J.{4}|[N\x88\x89]|\x8a" + _counted(0, 9)
+_LITERALS: Final = {
+    Family.TEXT: rb"[IFLSV][^\n]*+\n|N",
+    Family.NUMBERED: _NUMBERS + rb"|X" + _counted(3) + rb"|[UC]" + _counted(0),
+    Family.MEMOIZE: _NUMBERS + rb"|[\x8cC]" + _counted(0),
+}
+_WRITES: Final = {
+    Family.TEXT: rb"p[0-9]++\n",
+    Family.NUMBERED: rb"(?:q.|r.{4})",
+    Family.MEMOIZE: rb"\x94",
+}
+_READS: Final = {
+    Family.TEXT: rb"g[0-9]++\n(?![(p2])",
+    Family.NUMBERED: rb"(?:h.|j.{4})(?![(qr2p\x94])",
+    Family.MEMOIZE: rb"(?:h.|j.{4})(?![(\x94qr2p])",
+}
+_EMPTY: Final = {
+    Family.TEXT: rb"\([dlt]",
+    Family.NUMBERED: rb"[)\]}]",
+    Family.MEMOIZE: rb"[)\]}\x8f]",
+}
+_FILLED: Final = {Family.TEXT: rb"\([dl]", Family.NUMBERED: rb"[\]}]", Family.MEMOIZE: rb"[\]}]"}
+_TUPLES: Final = {Family.TEXT: rb"", Family.NUMBERED: rb"|[\x85-\x87]", Family.MEMOIZE: rb"|[\x85-\x87]"}
+_CLOSERS: Final = {Family.TEXT: rb"[tld]", Family.NUMBERED: rb"[eutld]", Family.MEMOIZE: rb"[eu\x90tld\x91]"}
+
+
+def _single(family: Family) -> bytes:
+    """Make the pattern of a container filled one value at a time."""
+    write = _WRITES[family] + b"*+"
+    item = b"(?:(?:" + _LITERALS[family] + b"|" + _EMPTY[family] + b")" + write + b"|" + _READS[family] + b")"
+    return _FILLED[family] + write + b"(?:" + item + b"a|" + item + item + b"s)++"
+
+
+def _pieces(family: Family, depth: int) -> bytes:
+    """Make the pattern of one value, memo write or tuple opcode above a mark."""
+    flat = b"%b|%b|%b|%b%b" % (
+        _LITERALS[family],
+        _WRITES[family],
+        _READS[family],
+        _EMPTY[family],
+        _TUPLES[family],
+    )
+    if not depth:
+        return b"(?:" + flat + b")"
+    inner = rb"\(" + _pieces(family, depth - 1) + b"*+" + _CLOSERS[family]
+    single = _single(family) + b"|" if depth == DEPTH or family is Family.TEXT else b""
+    return b"(?:" + single + inner + b"|" + flat + b")"
+
+
+def _compile(pattern: bytes) -> re.Pattern[bytes]:
+    return re.compile(pattern, re.DOTALL)
+
+
+@cache
+def stretch(family: Family) -> re.Pattern[bytes]:
+    """Pass over inert opcodes; where the value on top is not plain, LEANING opcodes must not come first."""
+    return _compile(_pieces(family, DEPTH - 1) + b"{1,%d}+" % PIECES)
+
+
+@cache
+def group(family: Family) -> re.Pattern[bytes]:
+    """Pass over a mark, inert opcodes and the opcode that takes them up; group 1 is what it takes."""
+    return _compile(rb"\((" + _pieces(family, DEPTH - 1) + b"*+)" + _CLOSERS[family])
+
+
+@cache
+def memo_writes(family: Family) -> re.Pattern[bytes]:
+    """Find the next memo write (group 2) after inert opcodes; group 1 is the last of those.
+
+    Group 3 matches, emptily, where some other opcode comes.
+    """
+    other = b"%b|%b|[%b]" % (_LITERALS[family], _READS[family], rb"(tdlaseu)\]}\x85-\x87\x8f-\x91")
+    return _compile(b"(?:(" + other + b"))*+(?:(" + _WRITES[family] + b")|())")
