@@ -358,7 +358,7 @@ DIFFERENCES = {
     # numpy.memmap.__new__ opens and creates files, and NEWOBJ calls it
     "* stored-only": r"numpy:memmap",
     # a class with __del__, or whose __setstate__ does more than fill attributes
-    "setstate": r"scipy\.spatial\._qhull:Delaunay"
+    "setstate": r"scipy\.spatial\.(_qhull|qhull):Delaunay"
     r"|torch\.distributed\._shard\.sharded_tensor\.api:ShardedTensor"
     r"|lightning_fabric\.utilities\.data:AttributeDict",
     # read in statsmodels 0.15: ResultsWrapper.__setstate__ only updates __dict__; types of dataclasses
