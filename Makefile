@@ -26,5 +26,14 @@ bench: $(VENV)/.made  ## measure against the peers; see bench/README.md
 	$(BIN)/python -m pip install --quiet --disable-pip-version-check --requirement bench/requirements.txt
 	$(BIN)/python bench/run.py
 
+SARIF_TOOL := node_modules/@microsoft/sarif-multitool-linux/Sarif.Multitool
+
+$(SARIF_TOOL):
+	npm install --no-save --no-audit --no-fund @microsoft/sarif-multitool@5.7.0
+	chmod u+x $@
+
+sarif-check: $(VENV)/.made $(SARIF_TOOL)  ## validate our SARIF with Microsoft's validator (needs npm)
+	$(BIN)/python -m pytest tests/reporters/test_sarif_multitool.py
+
 clean:
 	rm -rf $(VENV) dist build .mypy_cache .ruff_cache .pytest_cache .hypothesis .coverage

@@ -1,10 +1,9 @@
 """Fingerprints: what tells that a finding of today is the finding of yesterday.
 
 A fingerprint has two parts, "PRIMARY/OWN". PRIMARY is what code-scanning services compare within
-one rule and file: GitHub's hash of the line for text (hashed again with the symbol where there is
-one), and a hash of rule, member and symbol for binaries, each with a count. OWN adds rule, path
-and symbol, so that the whole is unique within a report. Neither depends on line numbers, byte
-offsets or the version of supplyguard.
+one rule and file: GitHub's hash of the line for text, and a hash of rule, member and symbol for
+binaries, each with a count. OWN adds rule, path and symbol, so that the whole is unique within a
+report. Neither depends on line numbers, byte offsets or the version of supplyguard.
 """
 
 from __future__ import annotations
@@ -102,13 +101,8 @@ class Fingerprints:
         self._in_report = Occurrences()
 
     def text(self, *, rule_id: str, path: str, symbol: str, line_hash: str) -> str:
-        """Make the fingerprint of a finding on a line; `line_hash` is from `line_hashes`.
-
-        Several findings of one rule on one line (the advisories of one pin) differ by symbol: a
-        service that compares PRIMARY would fold them into one.
-        """
-        primary = line_hash if not symbol else f"{_digest(line_hash, symbol)}:1"
-        return f"{primary}/{self._own(rule_id, path, symbol, line_hash)}"
+        """Make the fingerprint of a finding on a line; `line_hash` is from `line_hashes`."""
+        return f"{line_hash}/{self._own(rule_id, path, symbol, line_hash)}"
 
     def binary(self, *, rule_id: str, path: str, member: tuple[str, ...], symbol: str) -> str:
         """Make the fingerprint of a finding in a binary, or in a file as a whole."""

@@ -93,7 +93,7 @@ def scan(targets: Sequence[Path], options: ScanOptions) -> Report:
         model_refs=tuple(gathered.model_refs),
         advisory_data=tuple(database.data() for database in options.databases),
         counts=gathered.counts(),
-        root_prefix=_root_prefix(),
+        root_prefix=gathered.root_prefix,
         offline=options.offline,
     )
 
@@ -112,6 +112,7 @@ class _Gathered:
     members: int = 0
     inert_members: int = 0
     tally: Tally = field(default_factory=Tally)
+    root_prefix: str = ""
     manifests: dict[str, Path] = field(default_factory=dict)
     fingerprints: Fingerprints = field(default_factory=Fingerprints)
     hashes: dict[str, tuple[str, ...]] = field(default_factory=dict)
@@ -131,7 +132,7 @@ class _Gathered:
 
 def _gather(targets: Sequence[Path], options: ScanOptions) -> _Gathered:
     """Walk the targets, then the cached models that their code refers to, and examine each file."""
-    gathered = _Gathered()
+    gathered = _Gathered(root_prefix=_root_prefix())
     seen: set[Path] = set()
     for target in targets:
         for item in walk(target, uri_of=uri_of, options=options.walk, tally=gathered.tally):
@@ -182,13 +183,14 @@ def _findings(
 def _fingerprint(finding: Finding, gathered: _Gathered) -> str:
     where = finding.location
     rule, symbol = finding.rule.id, finding.symbol
+    path = gathered.root_prefix + where.uri  # the same from whichever folder of the repository
     if where.line is None or where.uri not in gathered.manifests:
-        return gathered.fingerprints.binary(rule_id=rule, path=where.uri, member=where.member, symbol=symbol)
+        return gathered.fingerprints.binary(rule_id=rule, path=path, member=where.member, symbol=symbol)
     if where.uri not in gathered.hashes:
         gathered.hashes[where.uri] = line_hashes(_text(gathered.manifests[where.uri]))
     hashes = gathered.hashes[where.uri]
     line_hash = hashes[min(where.line, len(hashes)) - 1]
-    return gathered.fingerprints.text(rule_id=rule, path=where.uri, symbol=symbol, line_hash=line_hash)
+    return gathered.fingerprints.text(rule_id=rule, path=path, symbol=symbol, line_hash=line_hash)
 
 
 def _audit(gathered: _Gathered, options: ScanOptions) -> tuple[list[Evidence], tuple[Audit, ...]]:
