@@ -21,6 +21,7 @@ from supplyguard.finding import Audit, AuditStatus, Counts, Evidence, Finding, L
 from supplyguard.fingerprint import Fingerprints, line_hashes
 from supplyguard.inventory import Artifact, Aspect, Dependency, Location, ModelRef
 from supplyguard.limits import MIB, Limits
+from supplyguard.pickles.knowledge import knowledge_of
 from supplyguard.policy import InlineIgnore, Policy, decide, parse_inline
 from supplyguard.rules import Catalogue, judge
 from supplyguard.sources.folder import Tally, WalkOptions, walk
@@ -63,7 +64,8 @@ class ScanOptions:
 def scan(targets: Sequence[Path], options: ScanOptions) -> Report:
     """Examine files and folders; raises UsageError for a target that does not exist."""
     started, clock = datetime.now(UTC), time.monotonic()
-    gathered = _gather(targets, options)
+    with knowledge_of(options.knowledge):
+        gathered = _gather(targets, options)
     audit_evidence, audits = _audit(gathered, options)
     gathered.findings += _findings(audit_evidence, gathered, options)
     digests = _digests(gathered, options)

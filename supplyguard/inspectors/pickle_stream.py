@@ -8,7 +8,7 @@ from typing import Final
 from supplyguard.finding import Evidence, Notification
 from supplyguard.inventory import Member, Probe
 from supplyguard.limits import Budget
-from supplyguard.pickles.knowledge import load_knowledge
+from supplyguard.pickles.knowledge import current_knowledge
 from supplyguard.pickles.programs import examine
 from supplyguard.pickles.recognition import pickle_start
 
@@ -23,4 +23,4 @@ def recognizes(probe: Probe) -> bool:
 
 def inspect(member: Member, budget: Budget) -> Iterator[Evidence | Member | Notification]:
     """Yield what loading the pickle would do."""
-    yield from examine(member, budget, load_knowledge())
+    yield from examine(member, budget, current_knowledge())

@@ -8,8 +8,11 @@ from __future__ import annotations
 
 import os
 from collections.abc import Iterable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from contextvars import ContextVar
 from dataclasses import dataclass
 from fnmatch import fnmatchcase
+from functools import cache
 from pathlib import Path
 from typing import Final
 
@@ -27,7 +30,16 @@ from supplyguard.pickles.knowledge_format import (
 )
 from supplyguard.resources import rules_folder
 
-__all__ = ["DANGEROUS", "Condition", "Effect", "Judgement", "Knowledge", "load_knowledge"]
+__all__ = [
+    "DANGEROUS",
+    "Condition",
+    "Effect",
+    "Judgement",
+    "Knowledge",
+    "current_knowledge",
+    "knowledge_of",
+    "load_knowledge",
+]
 
 MAX_SEGMENTS: Final = 16
 """Dotted names and modules with more segments than this are not walked; no library writes them."""
@@ -44,6 +56,7 @@ _SEVEREST_FIRST: Final = (
     Effect.DEFERS,
     Effect.ACCESSOR,
 )
+_CHOSEN: ContextVar[tuple[Path, ...]] = ContextVar("knowledge", default=())
 _SEVERITY: Final = {effect: rank for rank, effect in enumerate(_SEVEREST_FIRST)}
 
 
@@ -301,6 +314,26 @@ def load_knowledge(extra: Sequence[Path] = ()) -> Knowledge:
     rows is read at the first `judge` of its top-level module.
     """
     return Knowledge(rules_folder() / "knowledge", extra)
+
+
+@contextmanager
+def knowledge_of(extra: Sequence[Path]) -> Iterator[None]:
+    """Within this context, `current_knowledge` includes the files in `extra`."""
+    token = _CHOSEN.set(tuple(extra))
+    try:
+        yield
+    finally:
+        _CHOSEN.reset(token)
+
+
+def current_knowledge() -> Knowledge:
+    """Give the knowledge that counts here; loaded once for each set of extra files."""
+    return _loaded(_CHOSEN.get())
+
+
+@cache
+def _loaded(extra: tuple[Path, ...]) -> Knowledge:
+    return load_knowledge(extra)
 
 
 def _same_shape(pattern: str, path: str) -> bool:
