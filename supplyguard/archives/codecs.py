@@ -171,3 +171,12 @@ LZ4: Final = NamedCodec(
 ZSTD: Final = NamedCodec(
     name="zstd", make=_Zstd, errors=(ValueError, EOFError), magics=(ZSTD_MAGIC, *SKIPPABLE)
 )
+
+
+def unread(name: str) -> NamedCodec:
+    """Make a codec that is recognised and not read here: its decompressor raises UnsupportedError."""
+
+    def refuse() -> Decompressor:
+        raise UnsupportedError(f"{name} compression is not read here")
+
+    return NamedCodec(name=name, make=refuse, errors=())

@@ -6,7 +6,7 @@ from collections.abc import Iterator
 from typing import Protocol
 
 from supplyguard.finding import Evidence, Notification
-from supplyguard.inspectors import safetensors_file, torch_zip, zip_archive
+from supplyguard.inspectors import compressed, safetensors_file, torch_zip, zip_archive
 from supplyguard.inventory import Member, Probe
 from supplyguard.limits import Budget
 
@@ -28,4 +28,4 @@ class Inspector(Protocol):
         ...
 
 
-INSPECTORS: tuple[Inspector, ...] = (zip_archive, torch_zip, safetensors_file)
+INSPECTORS: tuple[Inspector, ...] = (pickle_stream, zip_archive, torch_zip, safetensors_file, compressed)
