@@ -28,7 +28,7 @@ from supplyguard.sources.python_names import (
 
 TRUST: Final = "trust_remote_code"
 REPOSITORY: Final = re.compile(r"[A-Za-z0-9_][\w.-]{0,95}(?:/[A-Za-z0-9_.][\w.-]{0,95})?", re.ASCII)
-GITHUB: Final = re.compile(r"(?P<repo>[\w.-]+/[\w.-]+)(?::(?P<ref>[^\s:]+))?", re.ASCII)
+GITHUB: Final = re.compile(r"(?P<repo>\w[\w.-]*/\w[\w.-]*)(?::(?P<ref>[^\s:]+))?", re.ASCII)
 COMMIT: Final = re.compile(r"[0-9a-f]{40}", re.IGNORECASE)
 LOOKED_INTO: Final = 200
 """Nodes of an argument that are searched for a download."""

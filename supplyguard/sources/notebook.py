@@ -134,9 +134,9 @@ def _without_magics(lines: list[str]) -> Iterator[str]:
     goes_on = False
     for line in lines:
         if goes_on or MAGIC.match(line.lstrip()) or CELL_MAGIC.match(line):
-            goes_on = line.rstrip().endswith("\\")
             indent = line[: len(line) - len(line.lstrip())]
-            yield f"{indent}pass"
+            yield "" if goes_on else f"{indent}pass"
+            goes_on = line.rstrip().endswith("\\")
         else:
             yield line
 
