@@ -6,7 +6,14 @@ from collections.abc import Iterator
 from typing import Protocol
 
 from supplyguard.finding import Evidence, Notification
-from supplyguard.inspectors import compressed, safetensors_file, torch_zip, zip_archive
+from supplyguard.inspectors import (
+    compressed,
+    lfs_pointer,
+    pickle_stream,
+    safetensors_file,
+    torch_zip,
+    zip_archive,
+)
 from supplyguard.inventory import Member, Probe
 from supplyguard.limits import Budget
 
@@ -28,4 +35,11 @@ class Inspector(Protocol):
         ...
 
 
-INSPECTORS: tuple[Inspector, ...] = (pickle_stream, zip_archive, torch_zip, safetensors_file, compressed)
+INSPECTORS: tuple[Inspector, ...] = (
+    pickle_stream,
+    zip_archive,
+    torch_zip,
+    safetensors_file,
+    compressed,
+    lfs_pointer,
+)
