@@ -1,8 +1,8 @@
 """The advisories that come with supplyguard: rules/advisories/*.json, OSV records in our own words.
 
 They cover well-known problems of packages that load models, and are there without a network and
-without a store. A package that none of them names is not audited by them: their silence says
-nothing of it.
+without a store. They are a selection, so their silence says nothing: they make a dependency
+affected or leave it not audited, never clean.
 """
 
 from __future__ import annotations
@@ -12,15 +12,15 @@ from functools import cache
 from pathlib import Path
 from typing import Final
 
+from supplyguard.advisories.evidence import NO_MATCH
 from supplyguard.advisories.judge import judge
 from supplyguard.advisories.osv import Record, load, parse
 from supplyguard.errors import MalformedError, RuleError
-from supplyguard.finding import AdvisoryData, Audit, AuditStatus, Evidence
+from supplyguard.finding import AdvisoryData, Audit, Evidence
 from supplyguard.inventory import Dependency
 from supplyguard.resources import rules_folder
 
 NAME: Final = "embedded"
-NOT_COVERED: Final = "not covered by the embedded data"
 
 
 @cache
@@ -59,13 +59,4 @@ class EmbeddedDatabase:
     def audit(self, dependencies: Sequence[Dependency]) -> Iterator[Evidence | Audit]:
         """Yield the Evidence and the Audit of each dependency."""
         for dependency in dependencies:
-            records = self._by_name.get(dependency.name)
-            if records is None:
-                yield Audit(
-                    dependency=dependency,
-                    status=AuditStatus.NOT_AUDITED,
-                    database=NAME,
-                    reason=NOT_COVERED,
-                )
-            else:
-                yield from judge(dependency, records, database=NAME)
+            yield from judge(dependency, self._by_name.get(dependency.name, ()), database=NAME, gap=NO_MATCH)

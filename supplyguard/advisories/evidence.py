@@ -12,6 +12,9 @@ from supplyguard.finding import Audit, AuditStatus, Evidence, Fact
 from supplyguard.inventory import Dependency, Location
 
 KIND: Final = "dependency-advisory"
+NO_MATCH: Final = "no match in the embedded data, which is not complete"
+"""Why the embedded data leaves a dependency not audited."""
+
 _NO_FIX: Final = "no fixed version known"
 _NO_SUMMARY: Final = "no summary is given"
 _NO_VERSION: Final = "(any version)"
@@ -146,7 +149,8 @@ def _problem_of(facts: Mapping[str, Fact]) -> Problem:
 def merge_audits(audits: Iterable[Audit]) -> list[Audit]:
     """Give one Audit for each dependency: affected over clean over not audited.
 
-    Equal answers name all their databases; reasons are kept only where nothing was found out.
+    Equal answers name all their databases; reasons are kept only where nothing was found out, and
+    that the embedded data has no match only where there is no other reason.
     """
     by_dependency: dict[Dependency, list[Audit]] = {}
     for audit in audits:
@@ -155,12 +159,15 @@ def merge_audits(audits: Iterable[Audit]) -> list[Audit]:
     for dependency, answers in by_dependency.items():
         status = max((answer.status for answer in answers), key=_STATUS_ORDER.index)
         same = [answer for answer in answers if answer.status is status]
+        reasons = dict.fromkeys(answer.reason for answer in same if answer.reason)
+        if len(reasons) > 1:
+            reasons.pop(NO_MATCH, None)
         merged.append(
             Audit(
                 dependency=dependency,
                 status=status,
                 database=", ".join(dict.fromkeys(answer.database for answer in same)),
-                reason="; ".join(dict.fromkeys(answer.reason for answer in same if answer.reason)),
+                reason="; ".join(reasons),
             )
         )
     return merged

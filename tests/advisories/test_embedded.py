@@ -5,10 +5,12 @@ from pathlib import Path
 
 import pytest
 
-from supplyguard.advisories.embedded import EmbeddedDatabase
+from supplyguard.advisories.embedded import EmbeddedDatabase, read_folder
+from supplyguard.advisories.evidence import NO_MATCH
 from supplyguard.errors import RuleError
 from supplyguard.finding import Audit, AuditStatus, Evidence
 from supplyguard.inventory import Dependency, Location
+from supplyguard.resources import rules_folder
 
 HERE = Location(uri="requirements.txt", line=1)
 
@@ -43,10 +45,11 @@ def test_an_affected_version() -> None:
 @pytest.mark.parametrize(
     ("name", "version", "status", "reason"),
     [
-        ("numpy", "99.0", AuditStatus.CLEAN, ""),
+        ("numpy", "99.0", AuditStatus.NOT_AUDITED, NO_MATCH),
         ("torch", None, AuditStatus.NOT_AUDITED, "no exact version"),
         ("torch", "nightly", AuditStatus.NOT_AUDITED, "not a PEP 440 version"),
-        ("never-heard-of", "1.0", AuditStatus.NOT_AUDITED, "not covered by the embedded data"),
+        ("never-heard-of", "1.0", AuditStatus.NOT_AUDITED, NO_MATCH),
+        ("never-heard-of", None, AuditStatus.NOT_AUDITED, "no exact version"),
         ("torchtriton", None, AuditStatus.AFFECTED, ""),
         ("ultralytics", None, AuditStatus.NOT_AUDITED, "no exact version"),
     ],
@@ -55,6 +58,15 @@ def test_what_is_said(name: str, version: str | None, status: AuditStatus, reaso
     evidence, audit = ask(name, version)
     assert (audit.status, audit.reason) == (status, reason)
     assert bool(evidence) is (status is AuditStatus.AFFECTED)
+
+
+def test_no_pin_is_called_clean() -> None:
+    """The embedded data is a selection: a version that it does not name may still be affected."""
+    names = sorted({name for known in read_folder(rules_folder() / "advisories") for name in known.names})
+    wanted = [dependency(name, version) for name in names for version in ("0.0.1", "9999.0", "odd", None)]
+    audits = [one for one in EmbeddedDatabase().audit(wanted) if isinstance(one, Audit)]
+    assert len(audits) == len(wanted)
+    assert {one.status for one in audits} == {AuditStatus.AFFECTED, AuditStatus.NOT_AUDITED}
 
 
 def record(identifier: str, **fields: object) -> dict[str, object]:

@@ -8,7 +8,7 @@ from hypothesis import strategies as st
 
 from supplyguard.advisories import Database, aliases, evidence, merge, merge_audits
 from supplyguard.advisories.embedded import EmbeddedDatabase
-from supplyguard.advisories.evidence import Problem
+from supplyguard.advisories.evidence import NO_MATCH, Problem
 from supplyguard.finding import Audit, AuditStatus, Evidence
 from supplyguard.inventory import Dependency, Location
 
@@ -147,7 +147,7 @@ def audit(dependency: Dependency, status: AuditStatus, database: str, reason: st
 def test_audits_are_merged() -> None:
     clean, affected, unknown = AuditStatus.CLEAN, AuditStatus.AFFECTED, AuditStatus.NOT_AUDITED
     given_audits = [
-        audit(A, unknown, "embedded", "not covered by the embedded data"),
+        audit(A, unknown, "embedded", NO_MATCH),
         audit(B, unknown, "embedded", "no exact version"),
         audit(A, clean, "osv"),
         audit(B, unknown, "osv", "no exact version"),
