@@ -39,6 +39,8 @@ HOOKS: Final = (
     "add",
     "__del__",
 )
+PLAIN: Final = {object, dict, list, set, frozenset, tuple, int, float, complex, str, bytes, bytearray}
+"""Built-in types whose hooks only fill the object itself."""
 REVIEWED: Final = {
     # torch 2.13: fills __dict__, sets defaults; attribute access walks the module's own dictionaries
     "torch.nn.modules.module.Module": {"__setstate__", "__setattr__", "__getattr__"},
@@ -125,8 +127,8 @@ def open_hooks(found: type) -> list[str]:
     hooks = []
     for hook in HOOKS:
         owner = next((base for base in found.__mro__ if hook in vars(base)), None)
-        if owner is None or owner.__module__ == "builtins":
-            continue  # hooks of built-in types only fill the object itself
+        if owner is None or owner in PLAIN or issubclass(owner, BaseException):
+            continue
         if hook in REVIEWED.get(f"{owner.__module__}.{owner.__qualname__}", ()):
             continue
         if hook == "__new__" and issubclass(found, tuple) and hasattr(found, "_fields"):

@@ -60,7 +60,7 @@ WALKS = {
     "copy:copy": Effect.ACCESSOR,
     "array:array": Effect.INERT,
     "glob:glob": Effect.FILES,
-    "numpy:array": Effect.INERT,
+    "numpy:array": Effect.TYPE,
     "datetime:datetime.fromtimestamp": Effect.UNKNOWN_STDLIB,
     "builtins:dict.copy": Effect.UNKNOWN_STDLIB,
     "pathlib:Path.exists": Effect.FILES,

@@ -1,4 +1,4 @@
-"""The knowledge files as a whole: form, order, completeness, agreement with the survey of public files."""
+"""The knowledge files as a whole: form, order, completeness."""
 
 from __future__ import annotations
 
@@ -6,7 +6,6 @@ import csv
 import re
 import sys
 from collections import Counter
-from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
@@ -21,7 +20,6 @@ FILES = [
     FOLDER / "patterns.csv",
     *sorted((FOLDER / "globals").glob("*.csv")),
 ]
-SURVEY = Path(__file__).parents[3] / "shared" / "design" / "benign-globals.csv"
 ALARMING = DANGEROUS | {Effect.EMBEDS_CODE}
 
 
@@ -333,57 +331,3 @@ def test_dangerous_names(knowledge: Knowledge, pair: str) -> None:
 def test_scanners_are_guarded(knowledge: Knowledge, scanner: str) -> None:
     for pair in (f"{scanner}:main", f"{scanner}.scan.deep:Class.method"):
         assert effect(knowledge, pair) is Effect.TAMPERS
-
-
-# --- against the survey of public files -------------------------------------------------------
-
-SURVEY_EFFECTS = {
-    "safe-to-call": Effect.INERT,
-    "safe-only-as-type": Effect.TYPE,
-    "unknown: runs library __setstate__": Effect.SETSTATE,
-    "conditional: inspect arguments": Effect.CONDITIONAL,
-    "dangerous-but-common: executes embedded code": Effect.EMBEDS_CODE,
-    "unknown: module resolved from path": Effect.LOCAL,
-}
-
-DIFFERENCES = {
-    # what the survey calls safe to call, with a bound on sizes: here the bound is a condition
-    "* size": r"torch(\.\w+)*:\w*(Storage|Tensor)|numpy:(identity|ones|zeros)"
-    r"|(builtins|__builtin__):(bytearray|bytes)",
-    # safe for array types, for a plain dtype, for an iterable without lazy calls
-    "* numpy-reconstruct": r"numpy\.(_core|core)\.multiarray:_reconstruct",
-    "* array-buffer": r"numpy\.(_core|core)\.multiarray:_frombuffer",
-    "* array-state": r"numpy\.(_core|core)\.multiarray:ndarray",
-    "* lazy-iterator": r"itertools:product|statistics:mean",
-    # numpy.memmap.__new__ opens and creates files, and NEWOBJ calls it
-    "* stored-only": r"numpy:memmap",
-    # a class with __del__, or whose __setstate__ does more than fill attributes
-    "setstate": r"scipy\.spatial\.(_qhull|qhull):Delaunay"
-    r"|torch\.distributed\._shard\.sharded_tensor\.api:ShardedTensor"
-    r"|lightning_fabric\.utilities\.data:AttributeDict",
-    # read in statsmodels 0.15: ResultsWrapper.__setstate__ only updates __dict__; types of dataclasses
-    "type": r"statsmodels\..*:\w+ResultsWrapper|dataclasses:(_HAS_DEFAULT_FACTORY_CLASS|_KW_ONLY_TYPE)",
-    "inert": r"types:ModuleType|dataclasses:FrozenInstanceError",
-    # reach further than the code in the pickle
-    "accessor": r"builtins:setattr",
-    "evaluates": r"collections:namedtuple",
-}
-"""Where the knowledge departs from the survey, by the verdict given here, and why."""
-
-
-@pytest.mark.skipif(not SURVEY.exists(), reason="the survey of public files is not in this checkout")
-def test_the_survey_agrees_but_for_listed_differences(knowledge: Knowledge) -> None:
-    unexplained = []
-    for pair, expected in surveyed():
-        judged = knowledge.judge(*pair.split(":"))
-        given = judged.effect.value if not judged.condition else f"* {judged.condition}"
-        if judged.effect is not expected and not re.fullmatch(DIFFERENCES.get(given, "-"), pair):
-            unexplained.append((pair, expected.value, given))
-    assert unexplained == []
-
-
-def surveyed() -> Iterator[tuple[str, Effect]]:
-    with SURVEY.open(encoding="utf-8", newline="") as text:
-        for line in csv.DictReader(text):
-            pair = line["global"].replace("[A-Z]*", "Zq").replace("*", "Zq")
-            yield pair, SURVEY_EFFECTS[line["verdict"]]
