@@ -12,7 +12,7 @@ from functools import cache
 from pathlib import Path
 from typing import Final
 
-from supplyguard.advisories.evidence import NO_MATCH
+from supplyguard.advisories.evidence import NO_MATCH, Exploited, nothing_known
 from supplyguard.advisories.judge import judge
 from supplyguard.advisories.osv import Record, load, parse
 from supplyguard.errors import MalformedError, RuleError
@@ -43,7 +43,8 @@ def read_folder(folder: Path) -> tuple[Record, ...]:
 class EmbeddedDatabase:
     """The records of a folder as a Database; the default folder is supplyguard's own."""
 
-    def __init__(self, folder: Path | None = None) -> None:
+    def __init__(self, folder: Path | None = None, *, exploited: Exploited = nothing_known) -> None:
+        self._exploited = exploited
         self._folder = folder if folder is not None else rules_folder() / "advisories"
         self._records = tuple(record for record in read_folder(self._folder) if not record.withdrawn)
         self._by_name: dict[str, list[Record]] = {}
@@ -59,4 +60,5 @@ class EmbeddedDatabase:
     def audit(self, dependencies: Sequence[Dependency]) -> Iterator[Evidence | Audit]:
         """Yield the Evidence and the Audit of each dependency."""
         for dependency in dependencies:
-            yield from judge(dependency, self._by_name.get(dependency.name, ()), database=NAME, gap=NO_MATCH)
+            records = self._by_name.get(dependency.name, ())
+            yield from judge(dependency, records, database=NAME, gap=NO_MATCH, exploited=self._exploited)

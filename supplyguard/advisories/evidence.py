@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
-from dataclasses import dataclass
+from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass, replace
 from typing import Final
 
 from supplyguard.advisories import aliases, matcher
@@ -14,6 +14,9 @@ from supplyguard.inventory import Dependency, Location
 KIND: Final = "dependency-advisory"
 NO_MATCH: Final = "no match in the embedded data, which is not complete"
 """Why the embedded data leaves a dependency not audited."""
+
+Exploited = Callable[[Collection[str]], tuple[float | None, bool]]
+"""Give what is known of a problem's use by attackers, by its ids: EPSS (0 to 1), whether it is in KEV."""
 
 _NO_FIX: Final = "no fixed version known"
 _NO_SUMMARY: Final = "no summary is given"
@@ -28,6 +31,9 @@ class Problem:
 
     ids: every id of it, in any order. score: of the CVSS vector that gave the severity.
     fixed: fixed versions after this one, ascending. upgrade: the first that clears the problem.
+    target: the first version that clears every problem of the package that has a fix, as far as
+        the database knows. epss: probability (0 to 1) that it is used within 30 days. kev: it is
+        in CISA's catalogue of known exploited vulnerabilities.
     """
 
     ids: frozenset[str]
@@ -38,17 +44,48 @@ class Problem:
     upgrade: str | None
     malicious: bool
     databases: frozenset[str]
+    target: str | None = None
+    epss: float | None = None
+    kev: bool = False
 
 
-def make(package: str, version: str | None, location: Location, problem: Problem) -> Evidence:
-    """Make the Evidence of a problem; every fact that a message quotes is text that is not empty."""
+def nothing_known(_ids: Collection[str]) -> tuple[float | None, bool]:
+    """Tell nothing of exploitation."""
+    return None, False
+
+
+def rated(problem: Problem, exploited: Exploited) -> Problem:
+    """Add what is known of a problem's use by attackers."""
+    epss, kev = exploited(problem.ids)
+    return replace(problem, epss=epss, kev=kev or problem.kev)
+
+
+def make_all(
+    package: str, version: str | None, location: Location, problems: Sequence[Problem]
+) -> Iterator[Evidence]:
+    """Make the Evidence of every problem of a package at a version; they share one remedy.
+
+    Every fact that a message quotes is text that is not empty.
+    """
+    honest = [one for one in problems if not one.malicious]
+    fixable = [one for one in honest if one.upgrade is not None]
+    target = (ascending(v for one in fixable for v in (one.upgrade, one.target) if v) or (None,))[-1]
+    whole = target if len(fixable) == len(honest) else None
+    number = f"all {len(honest)}" if whole is not None else f"{len(fixable)} of {len(honest)}"
+    shared = f"upgrade to {target}" + (f" (clears {number})" if len(honest) > 1 else "")
+    for problem in problems:
+        if problem.malicious:
+            remedy = "remove it"
+        else:
+            remedy = shared if problem.upgrade is not None else "no fixed version is known"
+        yield _make(package, version, location, problem, {"remedy": remedy, "upgrade_all": whole or _NO_FIX})
+
+
+def _make(
+    package: str, version: str | None, location: Location, problem: Problem, advice: Mapping[str, Fact]
+) -> Evidence:
+    """Make the Evidence of one problem."""
     ids = aliases.preferred(problem.ids)
-    if problem.malicious:
-        remedy = "remove it"
-    elif problem.upgrade is not None:
-        remedy = f"upgrade to {problem.upgrade}"
-    else:
-        remedy = "no fixed version is known"
     facts: dict[str, Fact] = {
         "package": package,
         "version": version if version is not None else _NO_VERSION,
@@ -59,8 +96,11 @@ def make(package: str, version: str | None, location: Location, problem: Problem
         "summary": problem.summary or _NO_SUMMARY,
         "fixed": problem.fixed,
         "upgrade": problem.upgrade or _NO_FIX,
-        "remedy": remedy,
+        **advice,
+        "target": problem.target,
         "malicious": problem.malicious,
+        "epss": problem.epss,
+        "kev": problem.kev,
         "databases": tuple(sorted(problem.databases)),
     }
     return Evidence(kind=KIND, location=location, facts=facts, symbol=f"{package}:{ids[0]}")
@@ -96,6 +136,9 @@ def _joined(same: list[Problem]) -> Problem:
         upgrade=(ascending(one.upgrade for one in same if one.upgrade is not None) or (None,))[-1],
         malicious=any(one.malicious for one in same),
         databases=frozenset().union(*(one.databases for one in same)),
+        target=(ascending(one.target for one in same if one.target is not None) or (None,))[-1],
+        epss=max((one.epss for one in same if one.epss is not None), default=None),
+        kev=any(one.kev for one in same),
     )
 
 
@@ -119,9 +162,9 @@ def merge(evidence: Iterable[Evidence]) -> list[Evidence]:
         key = (one.location, str(one.facts["package"]), str(one.facts["version"]))
         by_statement.setdefault(key, []).append(_problem_of(one.facts))
     merged = [
-        make(package, None if version == _NO_VERSION else version, location, problem)
+        one
         for (location, package, version), problems in by_statement.items()
-        for problem in join(problems)
+        for one in make_all(package, None if version == _NO_VERSION else version, location, join(problems))
     ]
     return others + merged
 
@@ -133,7 +176,7 @@ def _texts(fact: Fact) -> tuple[str, ...]:
 
 def _problem_of(facts: Mapping[str, Fact]) -> Problem:
     """Read back what `make` wrote."""
-    score = facts["score"]
+    score, target, epss = facts["score"], facts["target"], facts["epss"]
     return Problem(
         ids=frozenset(_texts(facts["aliases"])),
         severity=str(facts["severity"]),
@@ -143,6 +186,9 @@ def _problem_of(facts: Mapping[str, Fact]) -> Problem:
         upgrade=None if facts["upgrade"] == _NO_FIX else str(facts["upgrade"]),
         malicious=facts["malicious"] is True,
         databases=frozenset(_texts(facts["databases"])),
+        target=target if isinstance(target, str) else None,
+        epss=epss if isinstance(epss, float) else None,
+        kev=facts["kev"] is True,
     )
 
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Collection, Iterator, Mapping, Sequence
+from dataclasses import replace
 
 from supplyguard.advisories import evidence, matcher
 from supplyguard.advisories.osv import Record
@@ -21,19 +22,22 @@ def judge(
     database: str,
     more_ids: Mapping[str, Collection[str]] | None = None,
     gap: str | None = None,
+    exploited: evidence.Exploited = evidence.nothing_known,
 ) -> Iterator[Evidence | Audit]:
     """Yield the Evidence of each problem, then the Audit.
 
     records: those that name the package. more_ids: further aliases by record id. gap: why the
-    records may not be all there are; then nothing is called clean.
+    records may not be all there are; then nothing is called clean. exploited: what is known of a
+    problem's use by attackers.
     """
     name, version = dependency.name, dependency.version
     answers = [(record, matcher.matches(record, name, version)) for record in records]
     hits = [record for record, answer in answers if answer]
     problems = [problem_of(record, name, version, database, more_ids or {}) for record in hits]
-    joined = evidence.join(problems)
-    for problem in joined:
-        yield evidence.make(name, version, dependency.location, _cleared(problem, hits, name))
+    joined = [_cleared(problem, hits, name) for problem in evidence.join(problems)]
+    target = _target(joined, records, hits, name, version) if hits else None
+    found = [evidence.rated(replace(problem, target=target), exploited) for problem in joined]
+    yield from evidence.make_all(name, version, dependency.location, found)
     undecided = [record.id for record, answer in answers if answer is None]
     status, reason = AuditStatus.NOT_AUDITED, ""
     if hits:
@@ -74,6 +78,7 @@ def problem_of(
         upgrade=matcher.smallest_upgrade([record], name, fixed),
         malicious=record.malicious,
         databases=frozenset({database}),
+        kev=record.exploited,
     )
 
 
@@ -82,13 +87,29 @@ def _cleared(problem: evidence.Problem, hits: Sequence[Record], name: str) -> ev
     records = [record for record in hits if record.id in problem.ids]
     if len(records) < 2:
         return problem
-    return evidence.Problem(
-        ids=problem.ids,
-        severity=problem.severity,
-        score=problem.score,
-        summary=problem.summary,
-        fixed=problem.fixed,
-        upgrade=matcher.smallest_upgrade(records, name, problem.fixed) or problem.upgrade,
-        malicious=problem.malicious,
-        databases=problem.databases,
-    )
+    upgrade = matcher.smallest_upgrade(records, name, problem.fixed) or problem.upgrade
+    return replace(problem, upgrade=upgrade)
+
+
+def _target(
+    problems: Sequence[evidence.Problem],
+    records: Sequence[Record],
+    hits: Sequence[Record],
+    name: str,
+    version: str | None,
+) -> str | None:
+    """Give the smallest version that clears every problem that has a fix, and has no other problem.
+
+    Where there is no such version, one that clears them but has a problem of its own.
+    """
+    hopeless = frozenset().union(*(one.ids for one in problems if one.upgrade is None))
+    wanted = [record for record in hits if record.id not in hopeless]
+    if not wanted:
+        return None
+    others = [record for record in records if record.id not in hopeless]
+    clearing = [
+        candidate
+        for candidate in matcher.fixed_versions(records, name, version)
+        if matcher.smallest_upgrade(wanted, name, (candidate,))
+    ]
+    return matcher.smallest_upgrade(others, name, clearing) or next(iter(clearing), None)

@@ -345,8 +345,7 @@ def _problem(result: VulnerabilityResult, version: str) -> evidence.Problem:
 def _judged(dependency: Dependency, said: Mapping[str, _Answer]) -> Iterator[Evidence | Audit]:
     """Join what the services said of one dependency."""
     problems = evidence.join(problem for answer in said.values() for problem in answer.problems)
-    for problem in problems:
-        yield evidence.make(dependency.name, dependency.version, dependency.location, problem)
+    yield from evidence.make_all(dependency.name, dependency.version, dependency.location, problems)
     failures = "; ".join(answer.failure for answer in said.values() if answer.failure)
     status = AuditStatus.CLEAN
     if problems:

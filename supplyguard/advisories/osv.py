@@ -79,7 +79,8 @@ class Record:
     """One advisory, as far as it concerns PyPI packages.
 
     summary: one line, capped. word: severity as a word (`database_specific.severity`).
-    malicious: the package, or the releases named, were made to do harm.
+    malicious: the package, or the releases named, were made to do harm. exploited: the record
+    itself says that attackers use the problem (`database_specific.known-exploited`).
     """
 
     id: str
@@ -91,6 +92,7 @@ class Record:
     ratings: tuple[Rating, ...] = ()
     word: str = ""
     malicious: bool = False
+    exploited: bool = False
     names: frozenset[str] = field(init=False)
 
     def __post_init__(self) -> None:
@@ -146,6 +148,7 @@ def parse(document: object) -> Record:
             ratings=_ratings(document),
             word=_word(specific),
             malicious=_is_malicious((identifier, *aliases), specific),
+            exploited=bool(specific.get("known-exploited")),
             affected=tuple(_affected(_list(document, "affected"))),
         )
     except MalformedError as error:
@@ -191,6 +194,8 @@ def dump(record: Record) -> str:
         document["withdrawn"] = document["modified"]
     if record.malicious:
         document.setdefault("database_specific", {})["malicious-packages-origins"] = []
+    if record.exploited:
+        document.setdefault("database_specific", {})["known-exploited"] = True
     return json.dumps(document, separators=(",", ":"))
 
 
@@ -228,8 +233,12 @@ def _list(document: Mapping[str, Any], key: str) -> list[Any]:
 
 
 def _time(document: Mapping[str, Any]) -> datetime:
-    """Read `modified`, which the format requires, as UTC to the second."""
-    value = document.get("modified")
+    """Read `modified`, which the format requires."""
+    return parse_time(document.get("modified"))
+
+
+def parse_time(value: object) -> datetime:
+    """Read a time of the format, as UTC to the second; raises MalformedError."""
     found = _TIME.match(value) if isinstance(value, str) else None
     if found is None:
         raise MalformedError("modified is not a time")

@@ -38,7 +38,8 @@ def test_an_affected_version() -> None:
     (found,) = (one for one in evidence if one.facts["id"] == "CVE-2025-32434")
     assert found.facts["version"] == "2.5.1+cu121"
     assert found.facts["severity"] == "critical"
-    assert found.facts["remedy"] == "upgrade to 2.6.0"
+    assert found.facts["upgrade"] == "2.6.0"
+    assert str(found.facts["remedy"]).startswith("upgrade to 2.10.0 (clears ")
     assert found.location == HERE
 
 
@@ -120,6 +121,41 @@ def test_records_of_one_problem_are_one_evidence_with_an_upgrade_that_clears_bot
     assert evidence.facts["aliases"] == ("CVE-1", "GHSA-1", "PYSEC-1")
     assert evidence.facts["fixed"] == ("2", "3")
     assert evidence.facts["upgrade"] == "3"
+
+
+def spans(*events: dict[str, str]) -> list[dict[str, object]]:
+    package = {"ecosystem": "PyPI", "name": "x"}
+    return [{"package": package, "ranges": [{"type": "ECOSYSTEM", "events": list(events)}]}]
+
+
+@pytest.mark.parametrize(
+    ("later", "target"),
+    [
+        (spans({"introduced": "2"}, {"fixed": "3"}), "3"),
+        (spans({"introduced": "2"}), "2"),
+        (spans({"introduced": "2.1"}, {"fixed": "3"}), "2"),
+    ],
+    ids=["another problem until 3", "another problem for ever", "another problem later"],
+)
+def test_the_smallest_upgrade_clears_every_advisory(
+    later: list[dict[str, object]], target: str, tmp_path: Path
+) -> None:
+    known = [
+        record("A-1", affected=spans({"introduced": "0"}, {"fixed": "1.5"})),
+        record("A-2", affected=spans({"introduced": "0"}, {"fixed": "2"})),
+        record("A-3", affected=later),
+    ]
+    (tmp_path / "a.json").write_text(json.dumps(known))
+    found = EmbeddedDatabase(tmp_path).audit([dependency("x", "1")])
+    evidence = [one for one in found if isinstance(one, Evidence)]
+    assert [one.facts["upgrade"] for one in evidence] == ["1.5", "2"]
+    assert {one.facts["upgrade_all"] for one in evidence} == {target}
+    assert {one.facts["remedy"] for one in evidence} == {f"upgrade to {target} (clears all 2)"}
+
+
+def test_a_problem_that_attackers_use() -> None:
+    evidence, _ = ask("opencv-python", "4.8.0.76")
+    assert [one.facts["kev"] for one in evidence] == [True]
 
 
 @pytest.mark.parametrize(
