@@ -11,6 +11,7 @@ from supplyguard.inspectors import (
     lfs_pointer,
     pickle_stream,
     safetensors_file,
+    tar_archive,
     torch_zip,
     zip_archive,
 )
@@ -42,4 +43,5 @@ INSPECTORS: tuple[Inspector, ...] = (
     safetensors_file,
     compressed,
     lfs_pointer,
+    tar_archive,
 )
