@@ -9,20 +9,22 @@ from __future__ import annotations
 import os
 import sys
 from pathlib import Path
-from typing import Annotated, Any, Final
+from typing import TYPE_CHECKING, Annotated, Any, Final
 
 import typer
 
 from supplyguard import __version__
 from supplyguard import cli_options as opt
-from supplyguard.config import Settings, load_settings
-from supplyguard.console import ColorChoice, Console, emit, outputs_of
+from supplyguard.aspect import Aspect
+from supplyguard.boundary import attempt
+from supplyguard.console import ColorChoice, Console
 from supplyguard.errors import SupplyguardError, UsageError
-from supplyguard.examine import attempt
-from supplyguard.finding import Verdict
-from supplyguard.inventory import Aspect
 
-EXIT_CODES: Final = {Verdict.PASS: 0, Verdict.FAIL: 1, Verdict.INCOMPLETE: 3}
+if TYPE_CHECKING:
+    from supplyguard.config import Settings
+
+EXIT_CODES: Final = {"pass": 0, "fail": 1, "incomplete": 3}
+"""By verdict; spelled out so that --version does not import what a report is made of."""
 ERROR: Final = 2
 
 app = typer.Typer(
@@ -64,6 +66,7 @@ def scan_command(
     baseline: opt.Baseline = None,
     hub_cache: opt.HubCache = None,
     db: opt.Db = None,
+    max_db_age: opt.MaxDbAge = None,
     rules: opt.Rules = None,
     knowledge: opt.Knowledge = None,
     show_suppressed: opt.ShowSuppressed = False,
@@ -77,6 +80,7 @@ def scan_command(
     color: opt.Color = ColorChoice.AUTO,
 ) -> None:
     """Scan files and folders; report what is dangerous, and what could not be examined."""
+    from supplyguard.output import emit, outputs_of  # noqa: PLC0415 - heavy: every reporter
     from supplyguard.wiring import run_scan  # noqa: PLC0415 - heavy: every source and inspector
 
     outputs = outputs_of(format_, output or ())
@@ -91,6 +95,7 @@ def scan_command(
         "baseline": baseline,
         "hub_cache": hub_cache,
         "db": db,
+        "max_db_age": max_db_age,
         "rules": rules,
         "knowledge": knowledge,
     }
@@ -172,6 +177,8 @@ def db_status(db: opt.Db = None, config: opt.ConfigFile = None, isolated: opt.Is
 
 
 def _settings(flags: dict[str, Any], config: Path | None, *, isolated: bool) -> Settings:
+    from supplyguard.config import load_settings  # noqa: PLC0415 - heavy: not for --version
+
     return load_settings(flags, environment=os.environ, folder=Path.cwd(), file=config, isolated=isolated)
 
 

@@ -8,8 +8,8 @@ from typing import Annotated, Any
 
 import typer
 
+from supplyguard.aspect import Aspect
 from supplyguard.console import ColorChoice
-from supplyguard.inventory import Aspect
 
 Targets = Annotated[list[Path] | None, typer.Argument(help="Files and folders; default: here.")]
 FormatName = Annotated[
@@ -38,6 +38,10 @@ Baseline = Annotated[
 ]
 HubCache = Annotated[Path | None, typer.Option(help="Folder of the Hugging Face cache.")]
 Db = Annotated[Path | None, typer.Option("--db", help="Advisory database file.")]
+MaxDbAge = Annotated[
+    int | None,
+    typer.Option("--max-db-age", help="Warn when local advisory data is older, in days; 0: never."),
+]
 Rules = Annotated[list[Path] | None, typer.Option("--rules", help="More rules: a file or folder.")]
 Knowledge = Annotated[list[Path] | None, typer.Option(help="More knowledge of pickled globals: a file.")]
 ShowSuppressed = Annotated[

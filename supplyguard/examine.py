@@ -1,17 +1,19 @@
 """The unit of work: one artifact in, everything that was seen in it out.
 
 A container's members go on a worklist under the artifact's one Budget, so that no inspector calls
-another. `attempt` is the one place that catches every exception.
+another; whatever an inspector raises becomes a Notification.
 """
 
 from __future__ import annotations
 
 from collections import deque
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, field
 from enum import StrEnum
-from typing import BinaryIO, Final, TypeVar
+from typing import BinaryIO, Final
 
+from supplyguard.aspect import Aspect
+from supplyguard.boundary import attempt
 from supplyguard.errors import (
     BudgetExceededError,
     MalformedError,
@@ -21,7 +23,7 @@ from supplyguard.errors import (
 )
 from supplyguard.finding import Evidence, Level, Notification
 from supplyguard.inspectors import INSPECTORS, Inspector
-from supplyguard.inventory import Artifact, Aspect, Dependency, Location, Member, ModelRef, Probe
+from supplyguard.inventory import Artifact, Dependency, Location, Member, ModelRef, Probe
 from supplyguard.limits import KIB, Budget, Limits, Resource
 from supplyguard.recognition import suspect
 from supplyguard.sources import SOURCES
@@ -30,8 +32,6 @@ from supplyguard.streams import SliceReader
 HEAD: Final = 64 * KIB
 TAIL: Final = 65_557
 """22 bytes of a zip end record and 65,535 of its comment (APPNOTE 4.3.16)."""
-
-T = TypeVar("T")
 
 
 class Role(StrEnum):
@@ -68,14 +68,6 @@ class Part:
             self.model_refs.append(item)
         else:
             raise TypeError(f"nobody takes a {type(item).__name__}")
-
-
-def attempt(call: Callable[[], T]) -> T | Exception:
-    """Give what `call` returns, or the exception that it raised."""
-    try:
-        return call()
-    except Exception as error:  # noqa: BLE001 - the one boundary: a hostile file must not end a scan
-        return error
 
 
 def examine(artifact: Artifact, limits: Limits, *, aspects: frozenset[Aspect] = frozenset(Aspect)) -> Part:
@@ -174,7 +166,7 @@ def probe_of(member: Member) -> Probe:
 
 def _open(artifact: Artifact) -> BinaryIO:
     try:
-        return artifact.path.open("rb", buffering=0)  # type: ignore[return-value]  # a FileIO reads bytes
+        return artifact.path.open("rb", buffering=0)
     except OSError as error:
         raise UnreadableError(f"cannot be opened: {error.strerror or error}") from error
 

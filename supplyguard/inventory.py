@@ -100,14 +100,6 @@ class Probe:
     size: int | None
 
 
-class Aspect(StrEnum):
-    """A part of the work that can be asked for by itself."""
-
-    ARTIFACTS = "artifacts"
-    DEPENDENCIES = "dependencies"
-    CODE = "code"
-
-
 class DependencyKind(StrEnum):
     """How a dependency was said."""
 

@@ -16,10 +16,12 @@ from typing import Final
 
 from supplyguard import __version__
 from supplyguard.advisories import Database, merge, merge_audits
-from supplyguard.examine import Part, Role, attempt, examine, explain
+from supplyguard.aspect import Aspect
+from supplyguard.boundary import attempt
+from supplyguard.examine import Part, Role, examine, explain
 from supplyguard.finding import Audit, AuditStatus, Counts, Evidence, Finding, Level, Notification, Report
 from supplyguard.fingerprint import Fingerprints, line_hashes
-from supplyguard.inventory import Artifact, Aspect, Dependency, Location, ModelRef
+from supplyguard.inventory import Artifact, Dependency, Location, ModelRef
 from supplyguard.limits import MIB, Limits
 from supplyguard.pickles.knowledge import knowledge_of
 from supplyguard.policy import InlineIgnore, Policy, decide, parse_inline

@@ -7,10 +7,11 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import BinaryIO, cast
 
+from supplyguard.aspect import Aspect
 from supplyguard.examine import Part, examine
 from supplyguard.finding import Evidence, Finding, Notification
 from supplyguard.inspectors import Inspector
-from supplyguard.inventory import Artifact, Aspect, Member, Probe
+from supplyguard.inventory import Artifact, Member, Probe
 from supplyguard.limits import Budget, Limits
 from supplyguard.rules import judge, load_catalogue
 

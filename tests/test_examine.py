@@ -10,6 +10,8 @@ from typing import BinaryIO
 import pytest
 
 from supplyguard import examine as module
+from supplyguard.aspect import Aspect
+from supplyguard.boundary import attempt
 from supplyguard.errors import (
     BudgetExceededError,
     MalformedError,
@@ -17,9 +19,9 @@ from supplyguard.errors import (
     UnreadableError,
     UnsupportedError,
 )
-from supplyguard.examine import Part, Role, attempt, examine
+from supplyguard.examine import Part, Role, examine
 from supplyguard.finding import Evidence, Level, Notification
-from supplyguard.inventory import Artifact, Aspect, Dependency, Location, Member, Probe
+from supplyguard.inventory import Artifact, Dependency, Location, Member, Probe
 from supplyguard.limits import Budget, Limits
 
 Item = Evidence | Member | Notification

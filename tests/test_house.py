@@ -13,7 +13,7 @@ PACKAGE = ROOT / "supplyguard"
 FILES = sorted(PACKAGE.rglob("*.py"))
 MOST_LINES = 420
 MOST_FUNCTION_LINES = 65
-BOUNDARY = PACKAGE / "examine.py"
+BOUNDARY = PACKAGE / "boundary.py"
 LOADERS = {
     "pickle",
     "_pickle",

@@ -5,8 +5,9 @@ from __future__ import annotations
 from collections.abc import Iterator
 from typing import Protocol
 
+from supplyguard.aspect import Aspect
 from supplyguard.finding import Evidence, Notification
-from supplyguard.inventory import Artifact, Aspect, Dependency, ModelRef
+from supplyguard.inventory import Artifact, Dependency, ModelRef
 from supplyguard.limits import Budget
 from supplyguard.sources import notebook, pyproject, python_code, requirements
 

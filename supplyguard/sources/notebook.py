@@ -14,9 +14,10 @@ from dataclasses import dataclass
 from itertools import accumulate
 from typing import Any, Final
 
+from supplyguard.aspect import Aspect
 from supplyguard.errors import MalformedError
 from supplyguard.finding import Evidence, Notification
-from supplyguard.inventory import Artifact, Aspect, Location, ModelRef
+from supplyguard.inventory import Artifact, Location, ModelRef
 from supplyguard.limits import Budget, Resource
 from supplyguard.sources.json_positions import KeyPath, find_starts, raw_offset
 from supplyguard.sources.loader_calls import Module, find_calls

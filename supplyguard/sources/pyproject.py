@@ -11,9 +11,10 @@ from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from typing import Any, Final
 
+from supplyguard.aspect import Aspect
 from supplyguard.errors import MalformedError
 from supplyguard.finding import Evidence, Level, Notification
-from supplyguard.inventory import Artifact, Aspect, Dependency, Location
+from supplyguard.inventory import Artifact, Dependency, Location
 from supplyguard.limits import MIB, Budget, Resource
 from supplyguard.sources.requirement_lines import Option
 from supplyguard.sources.requirements import include

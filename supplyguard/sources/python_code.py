@@ -7,9 +7,10 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import Final
 
+from supplyguard.aspect import Aspect
 from supplyguard.errors import BudgetExceededError
 from supplyguard.finding import Evidence, Level, Notification
-from supplyguard.inventory import Artifact, Aspect, Location, ModelRef
+from supplyguard.inventory import Artifact, Location, ModelRef
 from supplyguard.limits import Budget
 from supplyguard.sources.loader_calls import Module, find_calls
 from supplyguard.sources.syntax import FILE_SIZE, code_lines, column, mentions_loader, parse

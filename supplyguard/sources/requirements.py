@@ -13,9 +13,10 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Final
 
+from supplyguard.aspect import Aspect
 from supplyguard.errors import SupplyguardError
 from supplyguard.finding import Evidence, Level, Notification
-from supplyguard.inventory import Artifact, Aspect, Dependency, DependencyKind, Location
+from supplyguard.inventory import Artifact, Dependency, DependencyKind, Location
 from supplyguard.limits import MIB, Budget, Resource
 from supplyguard.sources.references import read_reference
 from supplyguard.sources.requirement_lines import Line, Option, known_options, read_lines
