@@ -65,20 +65,16 @@ def gaps(report: Report) -> list[Notification]:
 
 
 @pytest.mark.parametrize("folder", folders())
-def test_honest_files_have_no_finding(folder: str, examine: Any) -> None:
+def test_honest_files_are_inspected_and_have_no_finding(folder: str, examine: Any) -> None:
     report: Report = examine(HONEST / folder)
     assert told(report.findings) == []
     assert (report.below_threshold, report.suppressed) == (0, ())
     assert [f"{each.location}: {each.message}" for each in gaps(report)] == []
     assert report.counts.skipped_files == 0
-
-
-@pytest.mark.parametrize("folder", [name for name in folders() if name != "odd"])
-def test_honest_model_files_are_inspected(folder: str, examine: Any) -> None:
-    report: Report = examine(HONEST / folder)
-    inspected = {artifact.path.name for artifact, _ in report.artifacts}
-    models = {path.name for path in files(HONEST / folder) if path.name.endswith(CODE_SUFFIXES)}
-    assert models - inspected == set()
+    if folder != "odd":  # raw weights are not inspected: no loader interprets them
+        inspected = {artifact.path.name for artifact, _ in report.artifacts}
+        models = {path.name for path in files(HONEST / folder) if path.name.endswith(CODE_SUFFIXES)}
+        assert models - inspected == set()
 
 
 def test_embedded_code_is_reported_but_is_no_attack(examine: Any) -> None:
@@ -92,7 +88,7 @@ def test_embedded_code_is_reported_but_is_no_attack(examine: Any) -> None:
 def test_what_is_not_inspected_is_never_called_clean(examine: Any) -> None:
     for path in files(FIXTURES / "uninspected"):
         report: Report = examine(path)
-        assert told(report.findings) == [], path.name
+        assert all(each.severity <= Severity.LOW for each in report.findings), told(report.findings)
         assert gaps(report), path.name
 
 
