@@ -11,7 +11,15 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from supplyguard.errors import RuleError
-from supplyguard.pickles.knowledge import DANGEROUS, Effect, Judgement, Knowledge, load_knowledge
+from supplyguard.pickles.knowledge import (
+    DANGEROUS,
+    Effect,
+    Judgement,
+    Knowledge,
+    current_knowledge,
+    knowledge_of,
+    load_knowledge,
+)
 from supplyguard.pickles.knowledge_format import HEADER, read_attributes
 from supplyguard.resources import rules_folder
 
@@ -233,3 +241,13 @@ def test_a_damaged_built_in_file_is_told(tmp_path: Path) -> None:
         knowledge.judge("made_up", "Class")
     with pytest.raises(RuleError, match="the header must be"):
         knowledge.judge("bare", "Class")
+
+
+def test_the_knowledge_that_counts_is_loaded_once_for_each_set_of_files(tmp_path: Path) -> None:
+    ours = write(tmp_path / "ours.csv", "ours.layers,Block,type,,our own class")
+    usual = current_knowledge()
+    with knowledge_of([ours]):
+        assert effect(current_knowledge(), "ours.layers:Block") is Effect.TYPE
+        assert current_knowledge() is current_knowledge()
+    assert current_knowledge() is usual
+    assert effect(current_knowledge(), "ours.layers:Block") is Effect.UNKNOWN
