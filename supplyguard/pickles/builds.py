@@ -41,6 +41,9 @@ def build(context: Context, target: Value, state: Value, offset: int) -> None:
         where = show(target)
         context.record.add("pickle-write", where, offset, target=where, opcode="BUILD")
         return
+    if isinstance(target, Partial):
+        _rebind(context, target, state, offset)
+        return
     if not isinstance(target, Instance):
         if not _is_data(target):
             what = show(target)
@@ -54,6 +57,16 @@ def build(context: Context, target: Value, state: Value, offset: int) -> None:
     target.states.append(state)
     if len(target.states) > _MAX_STATES:
         del target.states[0]
+
+
+def _rebind(context: Context, target: Partial, state: Value, offset: int) -> None:
+    """Do functools.partial's state: (callable, arguments, keywords, attributes)."""
+    parts = context.items(state)
+    if parts is None or len(parts) != 4:
+        context.record.add("pickle-computed-state", show(target), offset, target=show(target))
+        return
+    target.callee = parts[0]
+    target.arguments = context.arguments(parts[1]) or ()
 
 
 def _is_data(target: Value) -> bool:

@@ -182,6 +182,7 @@ def _conditional(context: Context, callee: Global, given: Arguments, offset: int
             f"{callee.dotted}: {outcome.problem}",
             offset,
             recovered=given is not None,
+            odd=outcome.odd,
             **described,
         )
     if known is not None:
@@ -195,7 +196,10 @@ def _embeds(context: Context, callee: Global, given: Arguments, offset: int) -> 
         "pickle-embedded-code",
         callee.dotted,
         offset,
-        **facts(callee, given) | {"names": from_code.names, "reaches": from_code.reaches},
+        **facts(callee, given),
+        names=from_code.names,
+        reaches=", ".join(from_code.reaches),
+        dangerous=bool(from_code.reaches),
     )
     return Instance(callee, given, offset)
 
@@ -216,6 +220,9 @@ def _unknown(context: Context, callee: Global, given: Arguments, offset: int) ->
 
 
 def _unknown_standard(context: Context, callee: Global, given: Arguments, offset: int) -> Value:
+    known = evaluate.result(context, callee, given, offset)
+    if known is not None:
+        return known
     context.record.add("pickle-unreviewed-call", callee.dotted, offset, **facts(callee, given))
     return Instance(callee, given, offset)
 
@@ -242,5 +249,7 @@ def persistent(context: Context, identifier: Value, offset: int) -> None:
     """Note a persistent id that is not of the form that torch writes: a tuple that starts with "storage"."""
     identifier = context.settle(identifier)
     parts = context.items(identifier) if isinstance(identifier, Container) else None
-    if parts is None or not parts or parts[0] != "storage" or not isinstance(parts[1:2], tuple):
+    if isinstance(identifier, str) and identifier.isdecimal():  # a storage's key in torch's tar format
+        return
+    if parts is None or not parts or parts[0] != "storage":
         context.record.add("pickle-persistent-id", show(identifier)[:40], offset, identifier=show(identifier))

@@ -15,6 +15,8 @@ from supplyguard.pickles.values import EMPTY_TUPLE, MARK, Container, Kind, Mark,
 LONGEST_PAUSE: Final = 64
 MAX_MARKS: Final = 20_000
 MAX_DEPTH: Final = 10_000
+HIGHEST_INDEX: Final = 1 << 24
+"""C's unpickler allocates its memo up to the highest index; no pickler skips so many."""
 KEPT_OF_MANY: Final = 5
 """Items kept, to be shown, of a container that has too many."""
 
@@ -35,47 +37,28 @@ def container(state: State, kind: Kind, items: list[Value | Run]) -> Container:
 
 
 def mark(state: State, _: Literal, offset: int) -> None:
-    """Push a mark; or take what it marks in one go, when all of that is inert."""
-    if not state.pause and (state.replaying or offset - state.start >= state.lumps_after):
-        match = match_group(state, offset)
-        if match is not None:
-            take_group(state, match, offset)
-            return
-        if not state.replaying:
-            state.pause = state.last_pause = min(LONGEST_PAUSE, 2 * state.last_pause + 1)
+    """Push a mark; among passed-over opcodes, take what it marks in one go."""
+    if state.replaying and _take_group(state, offset):
+        return
     state.stack.append(MARK)
     state.marks += 1
     if state.marks > MAX_MARKS:
         raise state.exhausted("marks", MAX_MARKS, offset)
 
 
-def match_group(state: State, offset: int) -> tuple[int, int] | None:
-    """Give (its closing opcode, the length) of the group of inert opcodes that starts at `offset`."""
-    stream = state.stream
-    after = stream.position
-    stream.position = offset
-    window, index = stream.window(STRETCH)
-    stream.position = after
-    limit = min(len(window), index + STRETCH)
-    if stream.frame_end is not None and stream.frame_end > offset:
-        limit = min(limit, index + stream.frame_end - offset)
-    if state.detour is not None and not state.replaying:
-        limit = min(limit, index + state.detour[0] - offset)
-    match = group(state.memo.family).match(window, index, limit)
-    return None if match is None else (window[match.end() - 1], match.end() - index)
-
-
-def take_group(state: State, match: tuple[int, int], offset: int) -> None:
-    """Push or extend a container by a group of inert opcodes."""
-    code, length = match
-    end = offset + length
-    if state.replaying:
-        state.next = end
-    else:
-        state.stream.position = end
-        state.memo.passed(offset, end)
-    items: list[Value | Run] = [Run(offset + 1, offset + 1, end - 1)] if length > 2 else []
-    close(state, code, items, end - 1)
+def _take_group(state: State, offset: int) -> bool:
+    """Push, or extend the container below by, the group of inert opcodes at `offset`, if it is one."""
+    reader = state.stream
+    reader.position = offset
+    length = state.replay_end - offset
+    window, index = reader.window(min(STRETCH, length))
+    match = group(state.memo.family).match(window, index, min(len(window), index + length))
+    if match is None:
+        return False
+    state.next = end = offset + match.end() - index
+    items: list[Value | Run] = [Run(offset + 1, offset + 1, end - 1)] if end - offset > 2 else []
+    close(state, window[match.end() - 1], items, end - 1)
+    return True
 
 
 def close(state: State, code: int, items: list[Value | Run], offset: int) -> None:
@@ -182,6 +165,8 @@ def put(state: State, argument: Literal, offset: int) -> None:
     index = argument if isinstance(argument, int) else None
     if index is not None and index < 0:
         raise MalformedError("a memo index is negative", offset=offset)
+    if index is not None and index > max(HIGHEST_INDEX, 4 * offset):
+        raise state.exhausted("memo", HIGHEST_INDEX, offset)
     value = state.top()
     kept = state.memo.write(index, value, offset, state.stream.position)
     if isinstance(value, Container) and not kept:
@@ -200,12 +185,12 @@ def push_empty_tuple(state: State, _: Literal, __: int) -> None:
 
 def push_true(state: State, _: Literal, __: int) -> None:
     """NEWTRUE."""
-    state.stack.append(True)  # noqa: FBT003 - a value
+    state.stack.append(True)
 
 
 def push_false(state: State, _: Literal, __: int) -> None:
     """NEWFALSE."""
-    state.stack.append(False)  # noqa: FBT003 - a value
+    state.stack.append(False)
 
 
 TABLE: Final[dict[int, Handler]] = {

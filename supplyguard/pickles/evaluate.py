@@ -88,6 +88,8 @@ def method(context: Context, callee: Attribute, given: Arguments, offset: int) -
     if isinstance(owner, str | bytes) and given is not None:
         made = _text_method(context, owner, callee.name, given)
         return made if made is not None else Unknown(f"what {callee.name} gives")
+    if isinstance(owner, Global) and callee.name == "__new__" and owner.effect in _REVIEWED:
+        return Instance(owner, given, offset)
     if owner is None or isinstance(owner, bool | int | float | Container | View | str | bytes):
         return Unknown(f"what {callee.name} gives")
     return context.uncertain(context, callee, given, offset)
@@ -384,6 +386,7 @@ _TEXT_CODECS: Final = frozenset(
     }
 )
 
+
 def _first(context: Context, given: tuple[Value, ...], codec: str) -> Value | None:
     data = context.data(given[0]) if given else None
     return None if data is None else _decoded(context, _DECODERS[codec], data)
@@ -421,7 +424,12 @@ _RULES: Final[dict[tuple[str, str], _Rule]] = {
     ("gzip", "decompress"): _decode,
     ("quopri", "decodestring"): lambda context, _, given, __: _first(context, given, "quopri"),
     ("codecs", "escape_decode"): _decode,
-    **{(module, name): _decode for module in ("base64", "binascii") for name in _CODEC_OF if name != "decompress"},
+    **{
+        (module, name): _decode
+        for module in ("base64", "binascii")
+        for name in _CODEC_OF
+        if name != "decompress"
+    },
     **{
         ("builtins", f"{kind}.{name}"): _method_of
         for kind in ("str", "bytes")

@@ -21,9 +21,9 @@ from enum import StrEnum
 from functools import cache
 from typing import Final
 
-DEPTH: Final = 4
+DEPTH: Final = 3
 """How many levels of marks one stretch may hold."""
-PIECES: Final = 64
+PIECES: Final = 16
 """How many values a stretch holds at most, so that its end can be looked at cheaply."""
 
 
@@ -54,53 +54,76 @@ def _counted(zeros: int, longest: int = 255) -> bytes:
     return b"(?:" + b"|".join(alternatives) + b")"
 
 
-_NUMBERS: Final = rb"G.{8}|K.|M..|J.{4}|[N\x88\x89]|\x8a" + _counted(0, 9)
-_LITERALS: Final = {
-    Family.TEXT: rb"[IFLSV][^\n]*+\n|N",
-    Family.NUMBERED: _NUMBERS + rb"|X" + _counted(3) + rb"|[UC]" + _counted(0),
-    Family.MEMOIZE: _NUMBERS + rb"|[\x8cC]" + _counted(0),
-}
 _WRITES: Final = {
-    Family.TEXT: rb"p[0-9]++\n",
-    Family.NUMBERED: rb"(?:q.|r.{4})",
+    Family.TEXT: rb"p[0-9]{1,7}\n",
+    Family.NUMBERED: rb"(?:r.{3}\x00|q.)",
     Family.MEMOIZE: rb"\x94",
 }
 _READS: Final = {
     Family.TEXT: rb"g[0-9]++\n(?![(p2])",
-    Family.NUMBERED: rb"(?:h.|j.{4})(?![(qr2p\x94])",
-    Family.MEMOIZE: rb"(?:h.|j.{4})(?![(\x94qr2p])",
+    Family.NUMBERED: rb"h.(?![(qr2p\x94])|j.{4}(?![(qr2p\x94])",
+    Family.MEMOIZE: rb"h.(?![(\x94qr2p])|j.{4}(?![(\x94qr2p])",
 }
-_EMPTY: Final = {
-    Family.TEXT: rb"\([dlt]",
-    Family.NUMBERED: rb"[)\]}]",
-    Family.MEMOIZE: rb"[)\]}\x8f]",
+_ONE_BYTE: Final = {
+    Family.TEXT: rb"[N]",
+    Family.NUMBERED: rb"[N\x88\x89)\]}\x85-\x87]",
+    Family.MEMOIZE: rb"[N\x88\x89)\]}\x8f\x85-\x87]",
 }
-_FILLED: Final = {Family.TEXT: rb"\([dl]", Family.NUMBERED: rb"[\]}]", Family.MEMOIZE: rb"[\]}]"}
-_TUPLES: Final = {Family.TEXT: rb"", Family.NUMBERED: rb"|[\x85-\x87]", Family.MEMOIZE: rb"|[\x85-\x87]"}
 _CLOSERS: Final = {Family.TEXT: rb"[tld]", Family.NUMBERED: rb"[eutld]", Family.MEMOIZE: rb"[eu\x90tld\x91]"}
+_NUMBERS: Final = rb"K.|M..|J.{4}|\x8a" + _counted(0, 9)
+
+
+def _texts(family: Family) -> bytes:
+    """Make the pattern of a string, with the memo write that mostly follows it."""
+    if family is Family.TEXT:
+        return rb"[IFLSV][^\n]*+\n"
+    write = _WRITES[family] + b"?+"
+    if family is Family.MEMOIZE:
+        return rb"\x8c" + _counted(0) + write
+    return b"X" + _counted(3) + write
+
+
+def _flat(family: Family) -> bytes:
+    """Make the pattern of one opcode that is no mark, the most frequent ones first."""
+    parts = [_texts(family), _ONE_BYTE[family], _WRITES[family], _READS[family]]
+    if family is not Family.TEXT:
+        parts = [rb"G.{8}", *parts, _NUMBERS, rb"[CU]" + _counted(0)]
+    return b"|".join(parts)
+
+
+def _literals(family: Family) -> bytes:
+    """Make the pattern of one literal with an argument, without memo writes."""
+    if family is Family.TEXT:
+        return _texts(family)
+    strings = (
+        rb"[\x8cC]" + _counted(0)
+        if family is Family.MEMOIZE
+        else b"X" + _counted(3) + rb"|[UC]" + _counted(0)
+    )
+    return rb"G.{8}|" + _NUMBERS + b"|" + strings
 
 
 def _single(family: Family) -> bytes:
-    """Make the pattern of a container filled one value at a time."""
+    """Make the pattern of a container that is filled one value at a time."""
     write = _WRITES[family] + b"*+"
-    item = b"(?:(?:" + _LITERALS[family] + b"|" + _EMPTY[family] + b")" + write + b"|" + _READS[family] + b")"
-    return _FILLED[family] + write + b"(?:" + item + b"a|" + item + item + b"s)++"
+    if family is Family.TEXT:
+        filled, literal = rb"\([dl]", rb"[IFLSV][^\n]*+\n|N|\([dlt]"
+    else:
+        filled, literal = rb"[\]}]", rb"G.{8}|[)N\x88\x89]|" + _NUMBERS + b"|" + _texts(family)
+    item = b"(?:(?:" + literal + b")" + write + b"|" + _READS[family] + b")"
+    return filled + write + b"(?:" + item + b"a|" + item + item + b"s)++"
 
 
 def _pieces(family: Family, depth: int) -> bytes:
     """Make the pattern of one value, memo write or tuple opcode above a mark."""
-    flat = b"%b|%b|%b|%b%b" % (
-        _LITERALS[family],
-        _WRITES[family],
-        _READS[family],
-        _EMPTY[family],
-        _TUPLES[family],
-    )
+    flat = _flat(family)
     if not depth:
         return b"(?:" + flat + b")"
     inner = rb"\(" + _pieces(family, depth - 1) + b"*+" + _CLOSERS[family]
-    single = _single(family) + b"|" if depth == DEPTH or family is Family.TEXT else b""
-    return b"(?:" + single + inner + b"|" + flat + b")"
+    single = b"|" + _single(family) if depth == DEPTH or family is Family.TEXT else b""
+    if family is Family.TEXT:
+        return b"(?:" + single[1:] + b"|" + inner + b"|" + flat + b")"
+    return b"(?:" + single[1:] + b"|" * bool(single) + inner + b"|" + flat + b")"
 
 
 def _compile(pattern: bytes) -> re.Pattern[bytes]:
@@ -110,13 +133,13 @@ def _compile(pattern: bytes) -> re.Pattern[bytes]:
 @cache
 def stretch(family: Family) -> re.Pattern[bytes]:
     """Pass over inert opcodes; where the value on top is not plain, LEANING opcodes must not come first."""
-    return _compile(_pieces(family, DEPTH - 1) + b"{1,%d}+" % PIECES)
+    return _compile(_pieces(family, DEPTH) + b"{1,%d}+" % PIECES)
 
 
 @cache
 def group(family: Family) -> re.Pattern[bytes]:
     """Pass over a mark, inert opcodes and the opcode that takes them up; group 1 is what it takes."""
-    return _compile(rb"\((" + _pieces(family, DEPTH - 1) + b"*+)" + _CLOSERS[family])
+    return _compile(rb"\((" + _pieces(family, DEPTH) + b"*+)" + _CLOSERS[family])
 
 
 @cache
@@ -125,5 +148,6 @@ def memo_writes(family: Family) -> re.Pattern[bytes]:
 
     Group 3 matches, emptily, where some other opcode comes.
     """
-    other = b"%b|%b|[%b]" % (_LITERALS[family], _READS[family], rb"(tdlaseu)\]}\x85-\x87\x8f-\x91")
+    literal = _literals(family)
+    other = b"%b|%b|[%b]" % (literal, _READS[family], rb"(tdlaseu)\]}N\x85-\x89\x8f-\x91")
     return _compile(b"(?:(" + other + b"))*+(?:(" + _WRITES[family] + b")|())")

@@ -28,7 +28,6 @@ RANGE: Final = 64 * KIB
 MAX_PENDING: Final = 20_000
 MAX_IRREGULAR: Final = 50_000
 """Writes to an index at or below an earlier one; no pickler makes any."""
-HIGHEST_INDEX: Final = 1 << 24
 MAX_REPLAYED: Final = 48
 """How many ranges are kept after they were read again."""
 
@@ -80,7 +79,6 @@ class Memo:
         self._pending_bytes = 0
         self._replayed: OrderedDict[int, _Replay] = OrderedDict()
         self.family = Family.MEMOIZE
-        self.oversized: int | None = None
 
     def passed(self, start: int, end: int) -> None:
         """Note a stretch of opcodes that was not interpreted."""
@@ -150,9 +148,6 @@ class Memo:
         index, offset, value = write.index, write.offset, write.value
         if index is None:
             index = self._filled
-        if index > HIGHEST_INDEX and index > 4 * (offset + 1):
-            self.oversized = index
-            raise MalformedError(f"memo index {index:,} is far beyond the pickle's size", offset=offset)
         if index <= self._highest:
             self._write_again(index, value, offset)
             return

@@ -13,7 +13,7 @@ from supplyguard.resources import rules_folder
 @dataclass(frozen=True, kw_only=True, slots=True)
 class OperandData:
     """armed_attributes: names that a loader calls when BUILD puts them on an object. order_patterns: what
-    a text that gives orders looks like. The rest is named after the operand rule that uses it.
+    a text that gives orders looks like. other_formats: first bytes of files in which no pickle is searched for. The rest is named after the operand rule that uses it.
     """
 
     armed_attributes: frozenset[str]
@@ -25,6 +25,7 @@ class OperandData:
     storing_callables: frozenset[str]
     dict_types: frozenset[str]
     zone_folders: tuple[str, ...]
+    other_formats: tuple[bytes, ...]
 
 
 @cache
@@ -41,4 +42,5 @@ def operand_data() -> OperandData:
         storing_callables=frozenset(data["storing_callables"]),
         dict_types=frozenset(data["dict_types"]),
         zone_folders=tuple(data["zone_folders"]),
+        other_formats=tuple(bytes.fromhex(each) for each in data["other_formats"]),
     )

@@ -155,7 +155,9 @@ class _Scan:
             return None
         start += place
         if not torch:
-            yield self._evidence("pickle-stacked", "padded" if start > end else "", start, gap=start - end)
+            yield self._evidence(
+                "pickle-stacked", "padded" if start > end else "", start, gap=start - end, apart=start > end
+            )
         return start
 
     def _program(self, file: BinaryIO, program: Program) -> Iterator[Evidence | Notification | Member]:

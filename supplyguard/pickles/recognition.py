@@ -10,6 +10,7 @@ import re
 from typing import Final
 
 from supplyguard.pickles.opcodes import ARGUMENT, FIXED_LENGTHS, LENGTH_BYTES, Argument, Op
+from supplyguard.pickles.operand_data import operand_data
 
 MOST_STEPS: Final = 5_000
 ENOUGH_STEPS: Final = 500
@@ -50,6 +51,8 @@ def pickle_start(head: bytes, *, whole: bool) -> int | None:
             return start
     elif head[start] in ARGUMENT and _survives(head, start, whole=whole):
         return start
+    if head.startswith(operand_data().other_formats) or head[257:262] == b"ustar":
+        return None
     for match in _PROTO.finditer(head, start + 1, start + MOST_JUNK):
         if _survives(head, match.start(), whole=whole, acts=True):
             return match.start()
@@ -119,6 +122,8 @@ _ARGUMENTS: Final[dict[int, re.Pattern[bytes]]] = {
     Op.STRING: re.compile(rb"(?:'.*'|\".*\")\s*", re.DOTALL),
     Op.GET: re.compile(rb"[0-9]+\r?"),
     Op.PUT: re.compile(rb"[0-9]+\r?"),
+    # "PK" and a zip's header up to its first LF would be one otherwise
+    Op.PERSID: re.compile(rb"[^\0]*", re.DOTALL),
 }
 
 

@@ -13,11 +13,11 @@ from supplyguard.pickles.values import Global, Instance, Value
 
 _NAMES: Final = r"(?:[A-Za-z_][A-Za-z0-9_]*\s*,\s*)*"
 _SCIPY_TEMPLATE: Final = re.compile(
-    rf"\s*def _parse_args\(self, (?P<signature>{_NAMES})loc=0, scale=1\):"
+    rf"\s*def _parse_args\(self,\s*(?P<signature>{_NAMES})loc=0, scale=1\):"
     rf"\s+return \((?P<shapes>{_NAMES})\), loc, scale"
-    rf"\s+def _parse_args_rvs\(self, {_NAMES}loc=0, scale=1, size=None\):"
-    rf"\s+return self\._argcheck_rvs\({_NAMES}loc, scale, size=size\)"
-    rf"\s+def _parse_args_stats\(self, {_NAMES}loc=0, scale=1, moments='mv'\):"
+    rf"\s+def _parse_args_rvs\(self,\s*{_NAMES}loc=0, scale=1, size=None\):"
+    rf"\s+return self\._argcheck_rvs\(\s*{_NAMES}loc, scale, size=size\)"
+    rf"\s+def _parse_args_stats\(self,\s*{_NAMES}loc=0, scale=1, moments='mv'\):"
     rf"\s+return \({_NAMES}\), loc, scale, moments\s*"
 )
 """The text that scipy's distributions execute (`_construct_argparser` in scipy.stats), in whole.
@@ -25,11 +25,11 @@ _SCIPY_TEMPLATE: Final = re.compile(
 Discrete distributions write `loc=0` and `loc, 1`.
 """
 _SCIPY_DISCRETE: Final = re.compile(
-    rf"\s*def _parse_args\(self, {_NAMES}loc=0\):"
+    rf"\s*def _parse_args\(self,\s*{_NAMES}loc=0\):"
     rf"\s+return \({_NAMES}\), loc, 1"
-    rf"\s+def _parse_args_rvs\(self, {_NAMES}loc=0, size=None\):"
-    rf"\s+return self\._argcheck_rvs\({_NAMES}loc, 1, size=size\)"
-    rf"\s+def _parse_args_stats\(self, {_NAMES}loc=0, moments='mv'\):"
+    rf"\s+def _parse_args_rvs\(self,\s*{_NAMES}loc=0, size=None\):"
+    rf"\s+return self\._argcheck_rvs\(\s*{_NAMES}loc, 1, size=size\)"
+    rf"\s+def _parse_args_stats\(self,\s*{_NAMES}loc=0, moments='mv'\):"
     rf"\s+return \({_NAMES}\), loc, 1, moments\s*"
 )
 _FORMULA_TERM: Final = r"(?:[CQI]\(\s*[\"']?[A-Za-z_][\w.]*[\"']?\s*\)|[A-Za-z_][\w.]*|\d+(?:\.\d+)?)"

@@ -17,7 +17,7 @@ from supplyguard.pickles.lumps import stretch
 from supplyguard.pickles.stream import Literal, Stream
 from supplyguard.pickles.values import MARK, Entry, Mark, Run, Value
 
-STRETCH: Final = 64 * KIB
+STRETCH: Final = 512 * KIB
 """How far one pattern match looks at most."""
 LONG_RUN: Final = 2 * KIB
 """A Run of more bytes is cut at its stretches before it is interpreted."""
@@ -51,6 +51,7 @@ class State:
         self.finished = False
         self.result: Value = None
         self.replaying = False
+        self.replay_end = 0
         self.next = 0
         self.edge = False
         self.detour: tuple[int, int] | None = None
@@ -106,7 +107,7 @@ class State:
         pattern = stretch(self.memo.family)
         while start < end:
             reader.position = start
-            window, index = reader.window(STRETCH)
+            window, index = reader.window(min(STRETCH, end - start))
             match = pattern.match(window, index, min(len(window), index + end - start))
             stop = end if match is None else start + match.end() - index
             yield start, stop
@@ -115,8 +116,8 @@ class State:
     def interpret(self, start: int, end: int) -> None:
         """Interpret passed-over opcodes onto the stack; their memo writes are already noted."""
         reader = self.context.reader
-        saved = self.stream, self.replaying, self.edge
-        self.stream, self.replaying = reader, True
+        saved = self.stream, self.replaying, self.replay_end, self.edge
+        self.stream, self.replaying, self.replay_end = reader, True, end
         try:
             while start < end:
                 reader.position = start
@@ -130,7 +131,7 @@ class State:
                     handler(self, argument, start)
                 start = self.next
         finally:
-            self.stream, self.replaying, self.edge = saved
+            self.stream, self.replaying, self.replay_end, self.edge = saved
 
     def unrolled(self, items: list[Value | Run]) -> list[Value] | None:
         """Interpret the Runs among items that were taken off the stack; None when that is too much."""

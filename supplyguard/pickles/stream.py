@@ -22,13 +22,16 @@ from supplyguard.limits import KIB, MIB
 from supplyguard.pickles.opcodes import ARGUMENT, LENGTH_BYTES, Argument, Op
 from supplyguard.pickles.values import View
 
-WINDOW: Final = MIB
+WINDOW: Final = 2 * MIB
 LONG: Final = 4 * KIB
 """Literals of more bytes than this stay in the file."""
 MAX_DIGITS: Final = 4_300
 """Decimal texts longer than this are not converted (that costs quadratic time)."""
 MAX_NAME: Final = 64 * KIB
 """A module or attribute name of more bytes is refused; nothing writes them."""
+
+FARTHEST: Final = 1 << 62
+"""No file is as long."""
 
 _VIEW_KINDS: Final = {
     Op.BINBYTES8: "bytes",
@@ -92,6 +95,8 @@ class Stream:
 
     def has(self, position: int) -> bool:
         """Whether there is a byte at `position`."""
+        if position >= FARTHEST:
+            return False
         if position >= self._known and self._read(position, 1):
             self._known = position + 1
         return position < self._known
