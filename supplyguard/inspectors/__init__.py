@@ -9,6 +9,7 @@ from supplyguard.finding import Evidence, Notification
 from supplyguard.inspectors import (
     compressed,
     lfs_pointer,
+    numpy_array,
     pickle_stream,
     safetensors_file,
     tar_archive,
@@ -44,4 +45,5 @@ INSPECTORS: tuple[Inspector, ...] = (
     compressed,
     lfs_pointer,
     tar_archive,
+    numpy_array,
 )
