@@ -12,6 +12,7 @@ from supplyguard.inspectors import (
     numpy_array,
     pickle_stream,
     safetensors_file,
+    seven_zip,
     tar_archive,
     torch_zip,
     zip_archive,
@@ -46,4 +47,5 @@ INSPECTORS: tuple[Inspector, ...] = (
     lfs_pointer,
     tar_archive,
     numpy_array,
+    seven_zip,
 )
