@@ -33,6 +33,8 @@ COMMIT: Final = re.compile(r"[0-9a-f]{40}", re.IGNORECASE)
 LOOKED_INTO: Final = 200
 """Nodes of an argument that are searched for a download."""
 
+_Dictionaries = dict[ast.Dict, dict[Constant | Unresolved, ast.expr]]
+"""The entries of dictionaries that calls unpack; those say for themselves what they are given."""
 Locate = Callable[[ast.AST], Location]
 
 
@@ -77,15 +79,17 @@ def find_calls(
     for node, scope, index in read_names([module.tree for module in modules], budget):
         if isinstance(node, kinds):
             nodes.append((node, scope, index))
-    seen: set[int] = set()
+    dictionaries: _Dictionaries = {}
     found: list[tuple[int, int, int, list[Evidence | ModelRef]]] = []
     for node, scope, index in nodes:
         module = modules[index]
         if isinstance(node, ast.Call):
-            items = list(_Call(node, scope, module, known, folders=folders, seen=seen).items())
+            items = list(
+                _Call(node, scope, module, known, folders=folders, dictionaries=dictionaries).items()
+            )
             found.append((index, node.lineno, node.col_offset, items))
     for node, scope, index in nodes:
-        for place in _settings(node, scope, seen):
+        for place in _settings(node, scope, dictionaries):
             items = [_setting(place, modules[index])]
             found.append((index, place.lineno, place.col_offset, items))
     found.sort(key=lambda row: row[:3])
@@ -104,14 +108,14 @@ class _Call:
         known: Table,
         *,
         folders: Sequence[Path],
-        seen: set[int],
+        dictionaries: _Dictionaries,
     ) -> None:
         self.node = node
         self.scope = scope
         self.module = module
         self.known = known
         self.folders = folders
-        self.seen = seen
+        self.dictionaries = dictionaries
         self.args: list[ast.expr] = node.args
         self.callee, self.loader = self._resolve(node.func)
 
@@ -190,9 +194,14 @@ class _Call:
         dictionary, scope = self._dictionary(node)
         if not isinstance(dictionary, ast.Dict):
             return None
-        for key, value in zip(dictionary.keys, dictionary.values, strict=True):
-            if constant(key, scope) in keywords:
-                self.seen.add(id(dictionary))
+        entries = self.dictionaries.get(dictionary)
+        if entries is None:
+            pairs = zip(dictionary.keys, dictionary.values, strict=True)
+            entries = {constant(key, scope): value for key, value in pairs}
+            self.dictionaries[dictionary] = entries
+        for keyword in keywords:
+            if keyword in entries:
+                value = entries[keyword]
                 return _Given(node=value, value=constant(value, scope))
         return None
 
@@ -330,9 +339,9 @@ def _kind(revision: str | None) -> RevisionKind:
     return RevisionKind.COMMIT if COMMIT.fullmatch(revision) else RevisionKind.NAME
 
 
-def _settings(node: ast.AST, scope: Scope, seen: set[int]) -> Iterator[ast.expr]:
+def _settings(node: ast.AST, scope: Scope, unpacked: _Dictionaries) -> Iterator[ast.expr]:
     """Find where trust_remote_code is switched on outside of a call's own arguments."""
-    if isinstance(node, ast.Dict) and id(node) not in seen:
+    if isinstance(node, ast.Dict) and node not in unpacked:
         for key, value in zip(node.keys, node.values, strict=True):
             if isinstance(key, ast.Constant) and key.value == TRUST and constant(value, scope) is True:
                 yield key

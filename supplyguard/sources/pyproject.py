@@ -50,14 +50,15 @@ def collect(artifact: Artifact, budget: Budget) -> Iterator[Found]:
     raw = read_bytes(artifact.path, min(FILE_SIZE, budget.limits.document_bytes))
     try:
         text = raw.decode("utf-8-sig")
+        positions = find_positions(text)
+        if positions.too_deep:
+            raise MalformedError("not read as TOML: nested too deep")
         document = tomllib.loads(text)
     except UnicodeDecodeError as error:
         raise MalformedError(f"not UTF-8: {error.reason}", offset=error.start) from error
-    except ValueError as error:
+    except (ValueError, RecursionError) as error:
         raise MalformedError(f"not TOML: {error}") from error
-    except RecursionError as error:
-        raise MalformedError("not read as TOML: nested too deep") from error
-    places = _Places(artifact.uri, text, find_positions(text))
+    places = _Places(artifact.uri, text, positions)
     for entry in _entries(document, places):
         budget.spend(Resource.NODES)
         budget.check_time()

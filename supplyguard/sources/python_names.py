@@ -18,6 +18,8 @@ DEPTH: Final = 20
 """How many names or operators are followed to one value."""
 LENGTH: Final = 4096
 """The longest text that is put together."""
+ORIGINS: Final = 32
+"""How many imports of one name are told apart."""
 BATCH: Final = 1024
 UNKNOWN: Final = "?"
 """The beginning of a dotted name whose object is not known."""
@@ -50,8 +52,8 @@ class Scope:
 
     parent: Scope | None
     is_class: bool = False
-    imports: dict[str, list[str]] = field(default_factory=dict)
-    stars: list[str] = field(default_factory=list)
+    imports: dict[str, dict[str, None]] = field(default_factory=dict)
+    stars: dict[str, None] = field(default_factory=dict)
     bound: Counter[str] = field(default_factory=Counter)
     values: dict[str, ast.expr] = field(default_factory=dict)
     outer: set[str] = field(default_factory=set)
@@ -92,7 +94,8 @@ def read_names(trees: Sequence[ast.AST], budget: Budget) -> Iterator[tuple[ast.A
                 budget.check_time()
             yield node, scope, index
             _bind(node, scope, module)
-            work.extend(_below(node, scope))
+            # in the order of the code, so that of many imports of a name the last are kept
+            work.extend(reversed(list(_below(node, scope))))
         budget.spend(Resource.NODES, count % BATCH)
 
 
@@ -147,7 +150,7 @@ def _name(name: str, scope: Scope, depth: int) -> list[str]:
         # not bound here: it comes from a star import, or it means what it says
         return [name, *(f"{module}.{name}" for module in top.stars)]
     if name in holder.imports:
-        return holder.imports[name]
+        return list(holder.imports[name])
     found = value_of(name, scope)
     return [UNKNOWN] if found is None else dotted_names(found[0], found[1], depth - 1)
 
@@ -235,19 +238,27 @@ def _import(node: ast.Import | ast.ImportFrom, scope: Scope, module: Scope) -> N
     if isinstance(node, ast.Import):
         for each in node.names:
             if each.asname is not None:
-                scope.imports.setdefault(each.asname, []).append(each.name)
+                _keep(scope.imports.setdefault(each.asname, {}), each.name)
             else:
                 top = each.name.partition(".")[0]
-                scope.imports.setdefault(top, []).append(top)
+                _keep(scope.imports.setdefault(top, {}), top)
         return
     origin = "." * node.level + (node.module or "")
     for each in node.names:
         if each.name == "*":
-            module.stars.append(origin)
+            _keep(module.stars, origin)
         else:
             separator = "" if origin.endswith(".") else "."
             dotted = f"{origin}{separator}{each.name}"
-            scope.imports.setdefault(each.asname or each.name, []).append(dotted)
+            _keep(scope.imports.setdefault(each.asname or each.name, {}), dotted)
+
+
+def _keep(origins: dict[str, None], origin: str) -> None:
+    """Add one more origin of a name, in the order of the code; the earliest go when it is too many."""
+    origins.pop(origin, None)
+    origins[origin] = None
+    if len(origins) > ORIGINS:
+        del origins[next(iter(origins))]
 
 
 def _below(node: ast.AST, scope: Scope) -> Iterator[tuple[ast.AST, Scope]]:

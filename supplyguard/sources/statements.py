@@ -26,10 +26,6 @@ NESTING: Final = 50
 """Brackets in a marker; the parser of packaging recurses."""
 SHOWN: Final = 80
 OPTION: Final = re.compile(r"(?:^|\s)-")
-EXTRAS: Final = re.compile(
-    r"^(?P<path>[^\[;]*?)\s*(?:\[(?P<extras>[^\]]*)\])?\s*(?:;(?P<marker>.*))?$", re.DOTALL
-)
-UNNAMED: Final = re.compile(r"^(?P<url>\S+)(?:\s+;(?P<marker>.*))?$", re.DOTALL)
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -175,13 +171,16 @@ def _unpinned(dependency: Dependency, statement: Statement) -> Evidence:
 
 def _unnamed(statement: Statement) -> Iterator[Dependency | Evidence | Notification]:
     """Read an address or path that stands where a name would; pip takes it, PEP 508 does not."""
-    match = UNNAMED.match(statement.text) if "://" in statement.text else EXTRAS.match(statement.text)
-    if match is None:
+    separator = " ;" if "://" in statement.text else ";"
+    said, found, marker = statement.text.partition(separator)
+    said = said.strip()
+    if separator == ";" and said.endswith("]"):
+        said = said.rpartition("[")[0].rstrip()
+    if not said or any(character.isspace() for character in said):
         yield unparsed(statement.text, statement.location, "not an address or a path")
         return
-    parts = match.groupdict()
-    reference = read_reference(parts.get("url") or parts.get("path") or "", hashed=bool(statement.hashes))
-    yield from referred(statement, reference, marker=parts["marker"])
+    reference = read_reference(said, hashed=bool(statement.hashes))
+    yield from referred(statement, reference, marker=marker if found else None)
 
 
 def referred(

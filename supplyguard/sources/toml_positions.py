@@ -38,18 +38,23 @@ class Span:
 
 @dataclass(frozen=True, slots=True)
 class Positions:
-    """Where strings and tables stand. whole: the scan came to the end of the document."""
+    """Where strings and tables stand.
+
+    whole: the scan came to the end of the document. too_deep: it stopped at a key of too many
+    parts or at arrays in too many arrays, on which tomllib would take long.
+    """
 
     strings: Mapping[KeyPath, Span]
     tables: Mapping[KeyPath, Span]
     whole: bool
+    too_deep: bool = False
 
 
 def find_positions(text: str) -> Positions:
     """Find every string value, every table header and every key."""
     scanner = _Scanner(text)
     whole = scanner.run()
-    return Positions(strings=scanner.strings, tables=scanner.tables, whole=whole)
+    return Positions(scanner.strings, scanner.tables, whole=whole, too_deep=scanner.too_deep)
 
 
 @dataclass(slots=True)
@@ -72,6 +77,7 @@ class _Scanner:
         self.counts: dict[KeyPath, int] = {}
         self.strings: dict[KeyPath, Span] = {}
         self.tables: dict[KeyPath, Span] = {}
+        self.too_deep = False
 
     def run(self) -> bool:
         """Scan; whether the end was reached."""
@@ -142,6 +148,7 @@ class _Scanner:
 
     def _value(self, path: KeyPath) -> bool:
         if len(self.stack) >= DEPTH:
+            self.too_deep = True
             return False
         opener = self.text[self.at : self.at + 1]
         if opener in {"[", "{"}:
@@ -181,6 +188,7 @@ class _Scanner:
             if not self.text.startswith(".", self.at):
                 return tuple(keys)
             self.at += 1
+        self.too_deep = True
         return None
 
     def _skip(self) -> None:

@@ -134,6 +134,7 @@ def test_a_cell_that_cannot_be_parsed_is_a_gap_and_the_others_are_read(collect: 
     assert (note.code, note.incomplete) == ("unparsed-python", True)
     assert "cell 1" in note.message
     assert note.location is not None
+    assert note.location.line is not None
     assert LINE_END.split(text)[note.location.line - 1].strip().startswith('"source": "torch.load((')
     assert found.facts["cell"] == 3
 

@@ -199,7 +199,14 @@ def test_what_is_computed_or_in_another_format_is_a_gap(collect: Any, tmp_path: 
 
 @pytest.mark.parametrize(
     "content",
-    [b"[project", b"\xff\xfe", b"a = " + b"[" * 100_000, b"a = 1\na = 2\n", b"a = 20-13-45\n"],
+    [
+        b".".join([b"a"] * 100_000) + b" = 1",
+        b"[project",
+        b"\xff\xfe",
+        b"a = " + b"[" * 100_000,
+        b"a = 1\na = 2\n",
+        b"a = 20-13-45\n",
+    ],
 )
 def test_what_is_not_toml_is_malformed(collect: Any, content: bytes) -> None:
     with pytest.raises(MalformedError, match=r"not (TOML|UTF-8|read as TOML)"):

@@ -435,6 +435,8 @@ def test_invalid_escapes_do_not_warn(collect: Any) -> None:
         + "".join(f"a{n + 1} = a{n} + a{n}\n" for n in range(60))
         + "torch.load(a60)\n",
         "import torch\ntorch.load(" + "[" * 150 + "]" * 150 + ")\n",
+        "D = {" + "'a': 1, " * 5000 + "}\n" + "torch.load(x, **D)\n" * 500,
+        "".join(f"import a{n} as t\n" for n in range(3000)) + "import torch as t\n" + "t.load(x)\n" * 3000,
         "from torch import *\n" * 300 + "load(x)\n" * 300,
     ],
 )

@@ -370,6 +370,7 @@ def test_what_was_found_before_a_limit_is_kept(tmp_path: Path) -> None:
         "\\\n" * 200_000,
         "#" * 1_000_000,
         "-e '" * 100_000,
+        "./" + " " * 3000 + "x\n",
         "[" * 500_000,
         "a @" * 200_000,
     ],
