@@ -1,10 +1,12 @@
-"""Write the pages of docs/rules/ from rules/*.yaml: `python docs/generate.py`.
+"""Write docs/rules/ from rules/*.yaml, and the README's help block: `python docs/generate.py`.
 
-A test compares the pages with the rules, so run this after changing a rule.
+A test compares them, so run this after changing a rule or an option.
 """
 
 from __future__ import annotations
 
+import os
+import subprocess
 import sys
 from itertools import groupby
 from pathlib import Path
@@ -14,6 +16,9 @@ from supplyguard.finding import Rule
 from supplyguard.rules import load_catalogue
 
 FOLDER: Final = Path(__file__).parent / "rules"
+README: Final = FOLDER.parent.parent / "README.md"
+BEGIN: Final = "<!-- help: begin -->"
+END: Final = "<!-- help: end -->"
 NOTE: Final = "<!-- Written by docs/generate.py from rules/; change the rules, not this page. -->"
 
 
@@ -60,8 +65,32 @@ def page(family: str, rules: list[Rule]) -> str:
     return "\n".join(lines)
 
 
+def help_block() -> str:
+    """Give the README's block of --help texts."""
+    texts = []
+    for command in ((), ("scan",)):
+        program = "import sys; sys.argv[0] = 'supplyguard'; from supplyguard.cli import main; main()"
+        done = subprocess.run(
+            [sys.executable, "-c", program, *command, "--help"],
+            capture_output=True,
+            text=True,
+            check=True,
+            cwd=FOLDER.parent.parent,
+            env={**os.environ, "COLUMNS": "100", "NO_COLOR": "1"},
+        )
+        texts.append("\n".join(line.rstrip() for line in done.stdout.strip().splitlines()))
+    return "\n```text\n" + "\n\n".join(texts) + "\n```\n"
+
+
+def readme() -> str:
+    """Give the README with today's help."""
+    text = README.read_text(encoding="utf-8")
+    before, _, rest = text.partition(BEGIN)
+    return before + BEGIN + help_block() + END + rest.partition(END)[2]
+
+
 def main() -> None:
-    """Write all pages and remove those whose family is gone."""
+    """Write all pages, remove those whose family is gone, and renew the README's help."""
     FOLDER.mkdir(exist_ok=True)
     written = pages()
     for old in FOLDER.glob("*.md"):
@@ -69,6 +98,7 @@ def main() -> None:
             old.unlink()
     for name, text in written.items():
         (FOLDER / name).write_text(text, encoding="utf-8")
+    README.write_text(readme(), encoding="utf-8")
     sys.stdout.write(f"{len(written)} pages\n")
 
 

@@ -114,6 +114,23 @@ def scan_command(
 
 
 @app.command()
+def inspect(
+    file: opt.File,
+    rules: opt.Rules = None,
+    knowledge: opt.Knowledge = None,
+) -> None:
+    """Show one file in depth: its members, every global and call of its pickles, pseudo-source."""
+    from supplyguard.dissect import dissect  # noqa: PLC0415 - heavy: every inspector
+    from supplyguard.pickles.knowledge import knowledge_of  # noqa: PLC0415 - heavy: likewise
+    from supplyguard.rules import load_catalogue  # noqa: PLC0415 - heavy: likewise
+    from supplyguard.scan import uri_of  # noqa: PLC0415 - heavy: likewise
+
+    with knowledge_of(knowledge or ()):
+        for line in dissect(file, uri_of(file), load_catalogue(rules or ())):
+            typer.echo(line)
+
+
+@app.command()
 def explain(rule: Annotated[str, typer.Argument(help="A rule's id.")], rules: opt.Rules = None) -> None:
     """Explain one rule: what it is, why it matters and how to mend it."""
     from supplyguard.rules import load_catalogue  # noqa: PLC0415 - heavy: not for --version

@@ -55,6 +55,7 @@ Quiet = Annotated[bool, typer.Option("--quiet", "-q", help="Print findings and e
 Verbose = Annotated[bool, typer.Option("--verbose", "-v", help="Print more about what was done.")]
 NoProgress = Annotated[bool, typer.Option("--no-progress", help="Show no progress.")]
 Color = Annotated[ColorChoice, typer.Option(help="When to use colours.")]
+File = Annotated[Path, typer.Argument(help="A file.")]
 RuleId = Annotated[str, typer.Argument(help="A rule's id.")]
 UpdateFrom = Annotated[
     str | None, typer.Option("--from", help="A local zip or another address; default: OSV's PyPI zip.")

@@ -7,7 +7,7 @@ another; whatever an inspector raises becomes a Notification.
 from __future__ import annotations
 
 from collections import deque
-from collections.abc import Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass, field
 from enum import StrEnum
 from typing import BinaryIO, Final
@@ -70,7 +70,21 @@ class Part:
             raise TypeError(f"nobody takes a {type(item).__name__}")
 
 
-def examine(artifact: Artifact, limits: Limits, *, aspects: frozenset[Aspect] = frozenset(Aspect)) -> Part:
+Visited = Callable[[Member, tuple[str, ...]], None]
+"""Told of each member that was looked at, with the formats that it was recognised as."""
+
+
+def unheard(_member: Member, _formats: tuple[str, ...]) -> None:
+    """Tell nobody."""
+
+
+def examine(
+    artifact: Artifact,
+    limits: Limits,
+    *,
+    aspects: frozenset[Aspect] = frozenset(Aspect),
+    visited: Visited = unheard,
+) -> Part:
     """Read one artifact through the sources that claim it and the inspectors that recognise it."""
     part = Part(artifact=artifact)
     budget = Budget(limits)
@@ -79,11 +93,11 @@ def examine(artifact: Artifact, limits: Limits, *, aspects: frozenset[Aspect] = 
             part.role = Role.MANIFEST
             _drain(source.collect(artifact, budget), part, Location(uri=artifact.uri))
     if Aspect.ARTIFACTS in aspects:
-        _inspect(artifact, part, budget)
+        _inspect(artifact, part, budget, visited)
     return part
 
 
-def _inspect(artifact: Artifact, part: Part, budget: Budget) -> None:
+def _inspect(artifact: Artifact, part: Part, budget: Budget, visited: Visited) -> None:
     root = Member(artifact=artifact, open=lambda: _open(artifact), size=artifact.size)
     work = deque([root])
     while work:
@@ -91,14 +105,14 @@ def _inspect(artifact: Artifact, part: Part, budget: Budget) -> None:
         if member.inert is not None:
             part.inert_members += 1
             continue
-        failure = attempt(lambda member=member: _visit(member, work, part, budget))  # type: ignore[misc]
+        failure = attempt(lambda member=member: _visit(member, work, part, budget, visited))  # type: ignore[misc]
         if isinstance(failure, Exception):
             part.add(explain(failure, member.at()))
             if isinstance(failure, BudgetExceededError):
                 return
 
 
-def _visit(member: Member, work: deque[Member], part: Part, budget: Budget) -> None:
+def _visit(member: Member, work: deque[Member], part: Part, budget: Budget, visited: Visited) -> None:
     """Identify one member and run every inspector that recognises it."""
     if member.path:
         part.members += 1
@@ -108,6 +122,7 @@ def _visit(member: Member, work: deque[Member], part: Part, budget: Budget) -> N
             return
     probe = probe_of(member)
     inspectors = [each for each in INSPECTORS if each.recognizes(probe)]
+    visited(member, tuple(each.FORMAT for each in inspectors))
     if not inspectors:
         _note_unrecognised(member, probe, part)
         return
