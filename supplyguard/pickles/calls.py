@@ -59,6 +59,7 @@ def instantiate(context: Context, callee: Value, items: list[Value | Run], offse
     given = context.items(Container(Kind.TUPLE, items))
     context.note_call("OBJ", callee, given, offset)
     if isinstance(callee, Global) and given == () and callee.effect in _ALLOCATED:
+        callee.called = True
         return Instance(callee, given, offset)
     return call(context, callee, given, offset)
 

@@ -95,12 +95,8 @@ def _literals(family: Family) -> bytes:
     """Make the pattern of one literal with an argument, without memo writes."""
     if family is Family.TEXT:
         return _texts(family)
-    strings = (
-        rb"[\x8cC]" + _counted(0)
-        if family is Family.MEMOIZE
-        else b"X" + _counted(3) + rb"|[UC]" + _counted(0)
-    )
-    return rb"G.{8}|" + _NUMBERS + b"|" + strings
+    strings = rb"\x8c" + _counted(0) if family is Family.MEMOIZE else b"X" + _counted(3)
+    return rb"G.{8}|" + _NUMBERS + b"|" + strings + rb"|[CU]" + _counted(0)
 
 
 def _single(family: Family) -> bytes:

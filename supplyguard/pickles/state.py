@@ -116,7 +116,7 @@ class State:
     def interpret(self, start: int, end: int) -> None:
         """Interpret passed-over opcodes onto the stack; their memo writes are already noted."""
         reader = self.context.reader
-        saved = self.stream, self.replaying, self.replay_end, self.edge
+        saved = self.stream, self.replaying, self.replay_end, self.next, self.edge
         self.stream, self.replaying, self.replay_end = reader, True, end
         try:
             while start < end:
@@ -131,7 +131,7 @@ class State:
                     handler(self, argument, start)
                 start = self.next
         finally:
-            self.stream, self.replaying, self.replay_end, self.edge = saved
+            self.stream, self.replaying, self.replay_end, self.next, self.edge = saved
 
     def unrolled(self, items: list[Value | Run]) -> list[Value] | None:
         """Interpret the Runs among items that were taken off the stack; None when that is too much."""
