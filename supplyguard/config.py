@@ -26,6 +26,8 @@ S = TypeVar("S", Severity, Confidence)
 class Settings:
     """All settings. `source` names the file that they came from, "" when there is none.
 
+    max_db_age: days after which the local advisory data is called old; 0: never.
+
     Paths in a file are relative to the file's folder.
     """
 
@@ -38,6 +40,7 @@ class Settings:
     allow_incomplete: bool = False
     baseline: Path | None = None
     db: Path | None = None
+    max_db_age: int = 7
     hub_cache: Path | None = None
     rules: tuple[Path, ...] = ()
     knowledge: tuple[Path, ...] = ()
@@ -55,6 +58,7 @@ KINDS: Final[Mapping[str, str]] = {
     "allow_incomplete": "flag",
     "baseline": "path",
     "db": "path",
+    "max_db_age": "days",
     "hub_cache": "path",
     "rules": "paths",
     "knowledge": "paths",
@@ -171,6 +175,8 @@ def _convert(value: Any, kind: str, where: str, folder: Path) -> Any:
         if not isinstance(value, list | tuple) or not all(isinstance(each, str | Path) for each in value):
             raise ConfigError(f"{where}: expected a list of texts")
         return tuple(folder / each for each in value) if kind == "paths" else tuple(str(v) for v in value)
+    if kind == "days":
+        return _days(value, where)
     if not isinstance(value, str | Path):
         raise ConfigError(f"{where}: expected a text")
     if kind == "path":
@@ -180,6 +186,15 @@ def _convert(value: Any, kind: str, where: str, folder: Path) -> Any:
     if kind == "confidence":
         return _level(str(value), Confidence, where)
     return _level(str(value), Severity, where, NOTHING if kind == "threshold" else "")
+
+
+def _days(value: Any, where: str) -> int:
+    """Read a whole number that is not negative; an environment variable gives it as text."""
+    if isinstance(value, str) and value.isascii() and value.isdigit() and len(value) < 10:
+        value = int(value)
+    if not isinstance(value, int) or isinstance(value, bool) or value < 0:
+        raise ConfigError(f"{where}: expected a whole number of days, 0 or more")
+    return value
 
 
 def _level(text: str, kind: type[S], where: str, extra: str = "") -> S:

@@ -10,9 +10,10 @@ from typing import Final
 
 from supplyguard.advisories import Database
 from supplyguard.advisories.embedded import EmbeddedDatabase
+from supplyguard.advisories.evidence import Exploited, nothing_known
+from supplyguard.aspect import Aspect
 from supplyguard.config import Settings
 from supplyguard.finding import AdvisoryData, Level, Notification, Report
-from supplyguard.inventory import Aspect
 from supplyguard.policy import Policy, read_baseline
 from supplyguard.resources import cache_folder
 from supplyguard.rules import load_catalogue
@@ -53,7 +54,10 @@ def run_scan(
         progress=progress,
     )
     report = scan(targets, options)
-    return replace(report, notifications=(*_config_notice(targets, settings), *report.notifications))
+    said = list(_config_notice(targets, settings))
+    if Aspect.DEPENDENCIES in aspects:
+        said += _store_notice(settings)
+    return replace(report, notifications=(*said, *report.notifications))
 
 
 def store_path(settings: Settings) -> Path:
@@ -83,17 +87,28 @@ def store_status(settings: Settings) -> Iterator[str]:
 
 
 def _databases(settings: Settings) -> tuple[Database, ...]:
-    databases: list[Database] = [EmbeddedDatabase()]
+    """Give the databases to ask; the local store knows best which problems attackers use."""
     path = store_path(settings)
+    exploited: Exploited = nothing_known
+    local: list[Database] = []
     if path.exists():
-        from supplyguard.advisories.store import Store  # noqa: PLC0415 - heavy: sqlite3
+        from supplyguard.advisories.local import LocalDatabase  # noqa: PLC0415 - heavy: sqlite3
 
-        databases.append(Store(path))
+        store = LocalDatabase(path, max_age=settings.max_db_age)
+        exploited, local = store.exploited, [store]
+    databases: list[Database] = [EmbeddedDatabase(exploited=exploited)]
     if not settings.offline:
         from supplyguard.advisories.live import LiveDatabase  # noqa: PLC0415 - heavy: pip-audit
 
-        databases.append(LiveDatabase())
-    return tuple(databases)
+        databases.append(LiveDatabase(exploited=exploited))
+    return (*databases, *local)
+
+
+def _store_notice(settings: Settings) -> Iterator[Notification]:
+    """Say when the store that was asked for is not there."""
+    if settings.db is not None and not settings.db.exists():
+        text = f"no advisory store at {settings.db}; make one with: supplyguard db update"
+        yield Notification(code="advisory-store-missing", message=text)
 
 
 def _config_notice(targets: Sequence[Path], settings: Settings) -> Iterator[Notification]:

@@ -123,3 +123,17 @@ def test_other_values_from_the_environment(tmp_path: Path) -> None:
     assert settings.rules == (Path("/a"), Path("/b"))
     with pytest.raises(ConfigError, match="SUPPLYGUARD_OFFLINE"):
         load(tmp_path, {"SUPPLYGUARD_OFFLINE": "perhaps"}, isolated=True)
+
+
+def test_days_are_a_whole_number(tmp_path: Path) -> None:
+    (tmp_path / "supplyguard.toml").write_text("max-db-age = 30")
+    assert load(tmp_path).max_db_age == 30
+    assert load(tmp_path, {"SUPPLYGUARD_MAX_DB_AGE": "3"}).max_db_age == 3
+    assert load(tmp_path, {"SUPPLYGUARD_MAX_DB_AGE": "3"}, max_db_age=0).max_db_age == 0
+
+
+@pytest.mark.parametrize("text", ["-1", "true", "1.5", '"week"', '""', "[]"])
+def test_other_ages_are_errors(text: str, tmp_path: Path) -> None:
+    (tmp_path / "supplyguard.toml").write_text(f"max-db-age = {text}")
+    with pytest.raises(ConfigError, match=r"max-db-age: expected a whole number of days"):
+        load(tmp_path)

@@ -83,7 +83,9 @@ class LiveDatabase:
         seconds: float = 60.0,
         timeout: float = 10.0,
         workers: int = 8,
+        exploited: evidence.Exploited = evidence.nothing_known,
     ) -> None:
+        self._exploited = exploited
         self._services = tuple(services)
         self._cache = cache
         self._seconds = seconds

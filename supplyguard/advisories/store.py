@@ -1,29 +1,31 @@
 """The local advisory store: one SQLite file that holds every PyPI advisory of OSV.
 
-    meta(key, value)                 source, etag, imported, updated, records
+    meta(key, value)                 source, etag, imported, full, updated, records, epss, kev
+    seen(id, modified)               every record that was read, withdrawn and refused ones too
     record(number, id, problem, body)    body: the Record as zlib-compressed JSON (osv.dump)
     package(name, record)            normalised package name -> record number
-    alias(problem, id)               every id of one problem, transitively joined
-    refused(name, id)                packages of records that could not be read
+    alias(record, id)                the record's own id and the aliases that it gives
+    refused(name, id, reason)        packages of records that could not be read
+    epss(cve, score)                 probability that a problem is used within 30 days, 0 to 1
+    kev(cve)                         problems that are known to have been used
 
-A store is never changed in place: `build` writes a new file beside it and puts it in its stead.
+Records with the same `problem` are one problem: they share an id, transitively. A store is never
+changed in place: `store_build` writes a new file beside it and puts it in its stead.
 """
 
 from __future__ import annotations
 
-import os
-import tempfile
 import zlib
-from collections.abc import Iterable, Iterator, Mapping, Sequence
-from contextlib import closing, contextmanager, suppress
+from collections.abc import Collection, Iterator, Mapping, Sequence
+from contextlib import closing, contextmanager
 from dataclasses import dataclass
-from datetime import UTC, datetime
+from datetime import datetime
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, Final
+from typing import TYPE_CHECKING, Final
 
-from supplyguard.advisories import aliases
+from supplyguard.advisories.evidence import Exploited
 from supplyguard.advisories.judge import judge
-from supplyguard.advisories.osv import Record, dump, load, parse
+from supplyguard.advisories.osv import Record, load, parse
 from supplyguard.errors import MalformedError, StoreError
 from supplyguard.finding import AdvisoryData, Audit, Evidence
 from supplyguard.inventory import Dependency
@@ -32,8 +34,8 @@ if TYPE_CHECKING:
     import sqlite3
 
 NAME: Final = "osv"
-SCHEMA: Final = 1
-_APPLICATION: Final = 0x73_67_61_64
+SCHEMA: Final = 2
+APPLICATION: Final = 0x73_67_61_64
 """Marks the file as ours ("sgad"), SQLite's application_id."""
 
 _CHUNK: Final = 250
@@ -41,23 +43,33 @@ _CHUNK: Final = 250
 
 _BODY_BYTES: Final = 64 * 1024 * 1024
 _MOST_ALIASES: Final = 50
+_EXTRAS: Final = {"epss": "EPSS", "kev": "CISA KEV"}
+"""Keys of `meta` that date data on exploitation, and what it is called."""
+
 _REBUILD: Final = "run: supplyguard db update"
 
-_TABLES: Final = """
+TABLES: Final = """
 CREATE TABLE meta(key TEXT PRIMARY KEY, value TEXT NOT NULL) WITHOUT ROWID;
+CREATE TABLE seen(id TEXT PRIMARY KEY, modified TEXT NOT NULL) WITHOUT ROWID;
 CREATE TABLE record(number INTEGER PRIMARY KEY, id TEXT NOT NULL, problem INTEGER, body BLOB NOT NULL);
 CREATE TABLE package(name TEXT, record INTEGER, PRIMARY KEY(name, record)) WITHOUT ROWID;
-CREATE TABLE alias(problem INTEGER, id TEXT, PRIMARY KEY(problem, id)) WITHOUT ROWID;
-CREATE TABLE refused(name TEXT, id TEXT, PRIMARY KEY(name, id)) WITHOUT ROWID;
+CREATE TABLE alias(record INTEGER, id TEXT, PRIMARY KEY(record, id)) WITHOUT ROWID;
+CREATE TABLE refused(name TEXT, id TEXT, reason TEXT, PRIMARY KEY(name, id)) WITHOUT ROWID;
+CREATE TABLE epss(cve TEXT PRIMARY KEY, score REAL NOT NULL) WITHOUT ROWID;
+CREATE TABLE kev(cve TEXT PRIMARY KEY) WITHOUT ROWID;
+CREATE INDEX record_id ON record(id);
+CREATE INDEX record_problem ON record(problem);
 """
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class Refused:
-    """A record that could not be read: the packages it names."""
+    """A record that could not be read: the packages it names, why, and when it was changed ("": unknown)."""
 
     id: str
     names: frozenset[str]
+    reason: str
+    modified: str = ""
 
 
 class Store:
@@ -70,7 +82,7 @@ class Store:
         with self._open() as connection:
             application = connection.execute("PRAGMA application_id").fetchone()[0]
             version = connection.execute("PRAGMA user_version").fetchone()[0]
-            if application != _APPLICATION:
+            if application != APPLICATION:
                 raise StoreError(f"{path} is not an advisory store", hint="give another file with --db")
             if version != SCHEMA:
                 text = f"{path} is an advisory store of version {version}, not {SCHEMA}"
@@ -91,18 +103,36 @@ class Store:
 
     def data(self) -> AdvisoryData:
         """Say which data it is: the newest record's date, the count and the source."""
+        dates = [f"{name} of {self.meta[key]}" for key, name in _EXTRAS.items() if self.meta.get(key)]
         try:
             return AdvisoryData(
                 name=NAME,
                 updated=datetime.fromisoformat(self.meta["updated"]) if self.meta["updated"] else None,
                 records=int(self.meta["records"]),
-                origin=self.meta["source"],
+                origin=", with ".join((self.meta["source"], *([" and ".join(dates)] if dates else []))),
             )
         except (KeyError, ValueError) as error:
             raise StoreError(f"the advisory store {self.path} is damaged: {error}", hint=_REBUILD) from error
 
-    def audit(self, dependencies: Sequence[Dependency]) -> Iterator[Evidence | Audit]:
-        """Yield the Evidence and the Audit of each dependency; every PyPI package is covered."""
+    def exploited(self, ids: Collection[str]) -> tuple[float | None, bool]:
+        """Give a problem's highest EPSS probability (None: not known) and whether it is in KEV."""
+        if not any(self.meta.get(key) for key in _EXTRAS):
+            return None, False
+        marks = ",".join("?" * len(ids))
+        with self._open() as connection:
+            epss = f"SELECT max(score) FROM epss WHERE cve IN ({marks})"  # noqa: S608 - marks only
+            kev = f"SELECT count(*) FROM kev WHERE cve IN ({marks})"  # noqa: S608 - marks only
+            (score,) = connection.execute(epss, tuple(ids)).fetchone()
+            (listed,) = connection.execute(kev, tuple(ids)).fetchone()
+        return score, listed > 0
+
+    def audit(
+        self, dependencies: Sequence[Dependency], *, exploited: Exploited | None = None
+    ) -> Iterator[Evidence | Audit]:
+        """Yield the Evidence and the Audit of each dependency; every PyPI package is covered.
+
+        exploited: asked in the stead of this store.
+        """
         for start in range(0, len(dependencies), _CHUNK):
             chunk = dependencies[start : start + _CHUNK]
             names = sorted({dependency.name for dependency in chunk})
@@ -118,6 +148,7 @@ class Store:
                     database=NAME,
                     more_ids=more_ids,
                     gap=gaps.get(dependency.name),
+                    exploited=exploited or self.exploited,
                 )
 
 
@@ -137,7 +168,9 @@ def _records_of(
     for name, number, problem, body in rows:
         if problem not in ids_of:
             ids = connection.execute(
-                "SELECT id FROM alias WHERE problem = ? LIMIT ?", (problem, _MOST_ALIASES)
+                "SELECT DISTINCT a.id FROM record r JOIN alias a ON a.record = r.number"
+                " WHERE r.problem = ? LIMIT ?",
+                (problem, _MOST_ALIASES),
             )
             ids_of[problem] = tuple(one for (one,) in ids)
         if number not in seen:
@@ -149,7 +182,7 @@ def _records_of(
 def _gaps_of(connection: sqlite3.Connection, names: Sequence[str]) -> dict[str, str]:
     """Say for which packages a record could not be read when the store was made."""
     marks = ",".join("?" * len(names))
-    query = f"SELECT name, min(id) FROM refused WHERE name IN ({marks}) GROUP BY name"  # noqa: S608 - marks only
+    query = f"SELECT name, min(reason) FROM refused WHERE name IN ({marks}) GROUP BY name"  # noqa: S608 - marks only
     return {name: f"{one} could not be read" for name, one in connection.execute(query, names)}
 
 
@@ -175,99 +208,19 @@ def lock(path: Path) -> Iterator[None]:
         path.parent.mkdir(parents=True, exist_ok=True)
         connection = sqlite3.connect(path.with_name(path.name + ".lock"), timeout=0, isolation_level=None)
     except (OSError, sqlite3.Error) as error:
-        raise _unwritable(path, error) from error
+        raise unwritable(path, error) from error
     try:
         connection.execute("BEGIN EXCLUSIVE")
         yield
     except sqlite3.Error as error:
         if "locked" in str(error):
             raise StoreError(f"another update of {path} is running", hint="wait for it to end") from error
-        raise _unwritable(path, error) from error
+        raise unwritable(path, error) from error
     finally:
         connection.close()
 
 
-def _unwritable(path: Path, error: Exception) -> StoreError:
+def unwritable(path: Path, error: Exception) -> StoreError:
     """Say that the store's folder cannot be written."""
     text = f"cannot write the advisory store {path}: {error}"
     return StoreError(text, hint="check the folder and its free space, or give another file with --db")
-
-
-def build(path: Path, items: Iterable[Record | Refused], *, source: str, etag: str | None = None) -> None:
-    """Write a new store and put it in the place of the old one, which stays whole until then.
-
-    Call it under `lock`. Withdrawn records are left out. An error of `items` passes through.
-    """
-    import sqlite3  # noqa: PLC0415 - heavy: not for --version
-
-    try:
-        path.parent.mkdir(parents=True, exist_ok=True)
-        handle, name = tempfile.mkstemp(prefix=path.name + ".", suffix=".new", dir=path.parent)
-        os.close(handle)
-    except OSError as error:
-        raise _unwritable(path, error) from error
-    new = Path(name)
-    try:
-        connection = sqlite3.connect(new, isolation_level=None)
-        try:
-            _fill(connection, items, {"source": source, "etag": etag or ""})
-        finally:
-            connection.close()
-        _sync(new, os.O_RDWR)
-        new.replace(path)
-    except (OSError, sqlite3.Error) as error:
-        raise _unwritable(path, error) from error
-    finally:
-        new.unlink(missing_ok=True)
-    with suppress(OSError):  # a folder cannot be opened on Windows, where replacing is durable by itself
-        _sync(path.parent, os.O_RDONLY)
-
-
-def _sync(path: Path, flags: int) -> None:
-    """Have the system write a file or folder to the disk now."""
-    handle = os.open(path, flags)
-    try:
-        os.fsync(handle)
-    finally:
-        os.close(handle)
-
-
-def _fill(connection: sqlite3.Connection, items: Iterable[Record | Refused], meta: Mapping[str, str]) -> None:
-    """Write all tables in one transaction, without a journal: the file counts only when complete."""
-    connection.execute("PRAGMA journal_mode = OFF")
-    connection.execute("PRAGMA synchronous = OFF")
-    connection.execute(f"PRAGMA application_id = {_APPLICATION}")
-    connection.execute(f"PRAGMA user_version = {SCHEMA}")
-    connection.executescript(_TABLES)
-    connection.execute("BEGIN")
-    id_sets: list[tuple[str, ...]] = []
-    updated: datetime | None = None
-    for item in items:
-        if isinstance(item, Refused):
-            rows = [(name, item.id) for name in item.names]
-            connection.executemany("INSERT OR IGNORE INTO refused VALUES(?, ?)", rows)
-            continue
-        updated = item.modified if updated is None else max(updated, item.modified)
-        if item.withdrawn:
-            continue
-        number = len(id_sets)
-        body = zlib.compress(dump(item).encode(), 6)
-        connection.execute("INSERT INTO record VALUES(?, ?, NULL, ?)", (number, item.id, body))
-        connection.executemany("INSERT INTO package VALUES(?, ?)", [(name, number) for name in item.names])
-        id_sets.append((item.id, *item.aliases))
-    for problem, numbers in enumerate(aliases.groups(id_sets)):
-        ids = {one for number in numbers for one in id_sets[number]}
-        connection.executemany(
-            "UPDATE record SET problem = ? WHERE number = ?", [(problem, n) for n in numbers]
-        )
-        connection.executemany("INSERT INTO alias VALUES(?, ?)", [(problem, one) for one in ids])
-    facts: dict[str, Any] = {
-        **meta,
-        "records": len(id_sets),
-        "updated": updated.isoformat() if updated is not None else "",
-        "imported": datetime.now(UTC).isoformat(timespec="seconds"),
-    }
-    connection.executemany(
-        "INSERT INTO meta VALUES(?, ?)", [(key, str(value)) for key, value in facts.items()]
-    )
-    connection.execute("COMMIT")

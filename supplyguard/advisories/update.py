@@ -11,8 +11,9 @@ from pathlib import Path
 from typing import Final
 
 from supplyguard import fetch
-from supplyguard.advisories import store
-from supplyguard.advisories.osv import Record, load, named_packages, parse
+from supplyguard.advisories import store, store_build
+from supplyguard.advisories.documents import item_of
+from supplyguard.advisories.osv import Record
 from supplyguard.errors import MalformedError, StoreError
 from supplyguard.finding import AdvisoryData
 from supplyguard.limits import GIB, MIB
@@ -60,7 +61,7 @@ def update(
             path = Path(origin)
             if not path.is_file():
                 raise StoreError(f"no such file: {origin}", hint="give OSV's zip of PyPI, or its address")
-            store.build(store_path, _records(path, bounds, say), source=origin)
+            store_build.build(store_path, _records(path, bounds, say), source=origin)
             return store.Store(store_path).data()
         got = fetch.download(
             origin,
@@ -71,7 +72,7 @@ def update(
         )
         if got is not None:
             try:
-                store.build(store_path, _records(got.path, bounds, say), source=origin, etag=got.etag)
+                store_build.build(store_path, _records(got.path, bounds, say), source=origin, etag=got.etag)
             finally:
                 got.path.unlink(missing_ok=True)
         return store.Store(store_path).data()
@@ -115,8 +116,8 @@ def _records(path: Path, limits: ZipLimits, say: Progress) -> Iterator[Record | 
             for count, member in enumerate(members):
                 if count % _EVERY == 0:
                     say(f"importing advisories: {count:,} of {len(members):,}")
-                item = _item(_read(archive, member, limits.member))
-                if item is not None:
+                item = item_of(_read(archive, member, limits.member))
+                if item.names:
                     found += 1
                     yield item
     except MalformedError as error:
@@ -142,20 +143,3 @@ def _read(archive: zipfile.ZipFile, member: zipfile.ZipInfo, most: int) -> bytes
         raise MalformedError(f"{member.filename!r} is larger than {most:,} bytes")
     with archive.open(member) as stream:
         return stream.read(most)  # zipfile gives no more than the size claimed
-
-
-def _item(content: bytes) -> Record | store.Refused | None:
-    """Make a Record; None when it is of no PyPI package.
-
-    What is not JSON raises MalformedError and ends the import. A document that breaks the OSV
-    format only makes the packages it names not audited.
-    """
-    document = load(content)
-    try:
-        record = parse(document)
-    except MalformedError as error:
-        names = named_packages(document)
-        if not names:
-            raise
-        return store.Refused(id=error.message[:100], names=names)
-    return record if record.names else None

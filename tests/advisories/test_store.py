@@ -11,7 +11,7 @@ from typing import Any
 
 import pytest
 
-from supplyguard.advisories import osv, store
+from supplyguard.advisories import osv, store, store_build
 from supplyguard.advisories.store import Refused, Store
 from supplyguard.errors import StoreError
 from supplyguard.finding import Audit, AuditStatus, Evidence
@@ -41,9 +41,9 @@ def path(tmp_path: Path) -> Path:
         record("GHSA-1", fixed="3", aliases=["CVE-1"], database_specific={"severity": "HIGH"}),
         record("GHSA-2", name="y"),
         record("PYSEC-2", name="y", aliases=["GHSA-2"], withdrawn="2026-01-01T00:00:00Z"),
-        Refused(id="PYSEC-9: modified is not a time", names=frozenset({"z", "y"})),
+        Refused(id="PYSEC-9", names=frozenset({"z", "y"}), reason="PYSEC-9: modified is not a time"),
     ]
-    store.build(place, items, source="https://example/all.zip", etag='"e"')
+    store_build.build(place, items, source="https://example/all.zip", etag='"e"')
     return place
 
 
@@ -108,7 +108,7 @@ def test_one_record_of_two_packages(tmp_path: Path) -> None:
             {"package": {"ecosystem": "PyPI", "name": name}, "versions": ["1"]} for name in ("a", "b")
         ],
     }
-    store.build(tmp_path / "s", [osv.parse(document)], source="x")
+    store_build.build(tmp_path / "s", [osv.parse(document)], source="x")
     found = audits(tmp_path / "s", dependency("a", "1"), dependency("b", "1.0"))
     assert {one.status for one in found.values()} == {AuditStatus.AFFECTED}
 
@@ -120,7 +120,7 @@ def test_a_lock_file_of_other_content(tmp_path: Path) -> None:
 
 
 def test_an_empty_store_has_no_date(tmp_path: Path) -> None:
-    store.build(tmp_path / "s", [], source="nothing")
+    store_build.build(tmp_path / "s", [], source="nothing")
     assert Store(tmp_path / "s").data().updated is None
 
 
@@ -140,9 +140,9 @@ def test_other_files_are_refused(content: bytes, tmp_path: Path) -> None:
 
 def test_another_version_is_refused(path: Path) -> None:
     with sqlite3.connect(path) as connection:
-        connection.execute("PRAGMA user_version = 2")
+        connection.execute("PRAGMA user_version = 1")
     connection.close()
-    with pytest.raises(StoreError, match="of version 2, not 1"):
+    with pytest.raises(StoreError, match="of version 1, not 2"):
         Store(path)
 
 
@@ -188,7 +188,7 @@ def test_a_failed_build_leaves_the_old_store(path: Path) -> None:
         raise StoreError("the zip ends here")
 
     with pytest.raises(StoreError, match="the zip ends here"):
-        store.build(path, broken(), source="x")
+        store_build.build(path, broken(), source="x")
     assert path.read_bytes() == before
     assert [one.name for one in path.parent.iterdir()] == ["advisories.sqlite3"]
 
@@ -199,9 +199,9 @@ def test_a_full_disk_leaves_the_old_store(path: Path, monkeypatch: pytest.Monkey
     def full(*_args: object) -> None:
         raise sqlite3.OperationalError("database or disk is full")
 
-    monkeypatch.setattr(store, "_fill", full)
+    monkeypatch.setattr(store_build, "put", full)
     with pytest.raises(StoreError, match="disk is full") as caught:
-        store.build(path, [], source="x")
+        store_build.build(path, [], source="x")
     assert caught.value.hint is not None
     assert path.read_bytes() == before
     assert [one.name for one in path.parent.iterdir()] == ["advisories.sqlite3"]
@@ -210,7 +210,7 @@ def test_a_full_disk_leaves_the_old_store(path: Path, monkeypatch: pytest.Monkey
 def test_a_store_is_read_while_another_takes_its_place(path: Path) -> None:
     reading = Store(path).audit([dependency("x", str(count)) for count in range(600)])
     next(reading)
-    store.build(path, [record("NEW-1", fixed="9999")], source="x")
+    store_build.build(path, [record("NEW-1", fixed="9999")], source="x")
     assert sum(isinstance(one, Audit) for one in reading) == 600
 
 
@@ -220,7 +220,7 @@ def test_a_folder_that_cannot_be_written(tmp_path: Path) -> None:
     with pytest.raises(StoreError, match="cannot write the advisory store"), store.lock(place):
         pass
     with pytest.raises(StoreError, match="cannot write the advisory store"):
-        store.build(place, [], source="x")
+        store_build.build(place, [], source="x")
 
 
 @pytest.mark.skipif(not hasattr(os, "geteuid") or os.geteuid() == 0, reason="root may write everywhere")
@@ -263,5 +263,5 @@ def test_a_lock_file_that_is_no_database(tmp_path: Path) -> None:
 
 def test_a_path_with_odd_characters(tmp_path: Path) -> None:
     place = tmp_path / ("a ?%23#&" if sys.platform != "win32" else "a %23#&") / "s"
-    store.build(place, [record("A-1")], source="x")
+    store_build.build(place, [record("A-1")], source="x")
     assert Store(place).data().records == 1
