@@ -68,6 +68,7 @@ def scan(targets: Sequence[Path], options: ScanOptions) -> Report:
     started, clock = datetime.now(UTC), time.monotonic()
     with knowledge_of(options.knowledge):
         gathered = _gather(targets, options)
+    gathered.inline += _included_ignores(gathered)
     audit_evidence, audits = _audit(gathered, options)
     gathered.findings += _findings(audit_evidence, gathered, options)
     digests = _digests(gathered, options)
@@ -120,6 +121,17 @@ class _Gathered:
     manifests: dict[str, Path] = field(default_factory=dict)
     fingerprints: Fingerprints = field(default_factory=Fingerprints)
     hashes: dict[str, tuple[str, ...]] = field(default_factory=dict)
+    said: set[object] = field(default_factory=set)
+
+    def first(self, key: object) -> bool:
+        """Whether `key` comes for the first time."""
+        new = key not in self.said
+        self.said.add(key)
+        return new
+
+    def new(self, dependencies: Iterable[Dependency]) -> Iterator[Dependency]:
+        """Yield the dependencies that were not said before, word for word in the same place."""
+        return (each for each in dependencies if self.first(each))
 
     def counts(self) -> Counts:
         return Counts(
@@ -159,7 +171,8 @@ def _take(item: Artifact | Notification, gathered: _Gathered, options: ScanOptio
 def _add(part: Part, gathered: _Gathered, options: ScanOptions) -> None:
     gathered.roles[part.role] = gathered.roles.get(part.role, 0) + 1
     gathered.notifications += part.notifications
-    gathered.dependencies += part.dependencies
+    # a file that is read by itself and again through an include says everything twice
+    gathered.dependencies += gathered.new(part.dependencies)
     gathered.model_refs += part.model_refs
     gathered.members += part.members
     gathered.inert_members += part.inert_members
@@ -169,7 +182,15 @@ def _add(part: Part, gathered: _Gathered, options: ScanOptions) -> None:
         gathered.manifests[part.artifact.uri] = part.artifact.path
         if part.artifact.origin is None:  # a downloaded model does not switch its own scan off
             gathered.inline += parse_inline(part.artifact.uri, _text(part.artifact.path))
-    gathered.findings += _findings(part.evidence, gathered, options, part.artifact.origin)
+    fresh = [each for each in part.evidence if gathered.first((each.kind, each.location, each.symbol))]
+    gathered.findings += _findings(fresh, gathered, options, part.artifact.origin)
+
+
+def _included_ignores(gathered: _Gathered) -> Iterator[InlineIgnore]:
+    """Read the ignores of files that were read only because another file includes them."""
+    uris = {each.location.uri for each in gathered.dependencies} - gathered.manifests.keys()
+    for uri in sorted(uris):
+        yield from parse_inline(uri, _text(Path(uri)))
 
 
 def _findings(
@@ -188,10 +209,11 @@ def _fingerprint(finding: Finding, gathered: _Gathered) -> str:
     where = finding.location
     rule, symbol = finding.rule.id, finding.symbol
     path = gathered.root_prefix + where.uri  # the same from whichever folder of the repository
-    if where.line is None or where.uri not in gathered.manifests:
+    if where.line is None:
         return gathered.fingerprints.binary(rule_id=rule, path=path, member=where.member, symbol=symbol)
     if where.uri not in gathered.hashes:
-        gathered.hashes[where.uri] = line_hashes(_text(gathered.manifests[where.uri]))
+        # an included file may have a name that no source claims; its URI is its path then
+        gathered.hashes[where.uri] = line_hashes(_text(gathered.manifests.get(where.uri, Path(where.uri))))
     hashes = gathered.hashes[where.uri]
     line_hash = hashes[min(where.line, len(hashes)) - 1]
     return gathered.fingerprints.text(rule_id=rule, path=path, symbol=symbol, line_hash=line_hash)
