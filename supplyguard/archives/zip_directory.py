@@ -190,17 +190,21 @@ def _places(tail: bytes) -> list[int]:
 
 
 def _plausible(tail: bytes, place: int, offset: int) -> bool:
-    """Whether an end record's fields fit its place; random bytes do not."""
-    _, disk, start_disk, here, total, size, start, comment = _END.unpack_from(tail, place)
-    if comment > len(tail) - place - _END.size or disk != start_disk or here != total:
-        return False
+    """Whether an end record's directory fits before it; in random bytes it does not.
+
+    Disk numbers, counts and the comment's length prove nothing: zipfile goes by size and offset alone.
+    """
+    _, disk, _, here, total, size, start, comment = _END.unpack_from(tail, place)
     locator = place - _LOCATOR.size
     if locator >= 0 and tail.startswith(_LOCATOR_SIGNATURE, locator):
         return True
-    if disk or size + start > offset or size < _CENTRAL.size * total or bool(size) != bool(total):
-        return False
+    if not size:
+        rest = len(tail) - place - _END.size
+        return not (disk or here or total) and start <= offset and comment <= rest
     directory = place - size
-    return directory < 0 or not size or tail.startswith(CENTRAL_SIGNATURE, directory)
+    if size < _CENTRAL.size or size + start > offset:
+        return False
+    return directory < 0 or tail.startswith(CENTRAL_SIGNATURE, directory)
 
 
 def _variants(stream: BinaryIO, data: bytes, offset: int) -> Iterator[EndRecord]:
@@ -265,7 +269,7 @@ def _walk(
         if len(entries) % _TIME_STEP == 0:
             budget.check_time()
         place = after
-    return entries, None
+    return entries, None if place == end else "the last central record runs over the directory's end"
 
 
 def _read_entry(stream: BinaryIO, place: int, end: int, shift: int) -> tuple[Entry | None, int]:
@@ -275,9 +279,11 @@ def _read_entry(stream: BinaryIO, place: int, end: int, shift: int) -> tuple[Ent
     (signature, _made, _needed, flags, method, _time, _date, crc, compressed, plain) = fields[:10]
     name_size, extra_size, comment_size, _disk, _internal, external, target = fields[10:]
     after = place + _CENTRAL.size + name_size + extra_size + comment_size
-    if signature != CENTRAL_SIGNATURE or after > end:
+    if signature != CENTRAL_SIGNATURE or place + _CENTRAL.size + name_size > end:
         return None, place
-    rest = read_at(stream, place + _CENTRAL.size, name_size + extra_size)
+    # zipfile takes a last record whose extra field or comment runs over the end
+    there = min(name_size + extra_size, end - place - _CENTRAL.size)
+    rest = read_at(stream, place + _CENTRAL.size, there)
     plain, compressed, target = _widen(rest[name_size:], plain, compressed, target)
     entry = Entry(
         offset=place,
