@@ -228,8 +228,9 @@ def _audit(gathered: _Gathered, options: ScanOptions) -> tuple[list[Evidence], t
         options.progress("advisories")
         answer = attempt(lambda database=database: list(database.audit(dependencies)))  # type: ignore[misc]
         if isinstance(answer, Exception):
-            place = Location(uri=options.databases[0].data().origin)
-            gathered.notifications.append(replace(explain(answer, place), location=None))
+            failure = replace(explain(answer, Location(uri="")), location=None)
+            gathered.notifications.append(failure)
+            audits += (_unaudited(each, failure.message) for each in dependencies)
             continue
         evidence += (item for item in answer if isinstance(item, Evidence))
         audits += (item for item in answer if isinstance(item, Audit))
@@ -245,6 +246,10 @@ def _audit(gathered: _Gathered, options: ScanOptions) -> tuple[list[Evidence], t
             )
         )
     return merge(evidence), merged
+
+
+def _unaudited(dependency: Dependency, reason: str) -> Audit:
+    return Audit(dependency=dependency, status=AuditStatus.NOT_AUDITED, database="", reason=reason)
 
 
 def _digests(gathered: _Gathered, options: ScanOptions) -> dict[str, str]:
