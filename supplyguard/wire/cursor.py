@@ -24,6 +24,15 @@ class Cursor:
         self.position = start
         self.order = order
 
+    @classmethod
+    def over(cls, window: Window, start: int, end: int, order: Order = "<") -> Cursor:
+        """Read [start, end) of a window, sharing its pages."""
+        cursor = cls.__new__(cls)
+        cursor._window = window.part(start, end)  # noqa: SLF001 - of the same class
+        cursor.position = start
+        cursor.order = order
+        return cursor
+
     @property
     def end(self) -> int:
         """The first position that cannot be read."""
@@ -39,6 +48,10 @@ class Cursor:
         size = _SIZES[code]
         value: int = struct.unpack(self.order + code, self.take(size))[0]
         return value
+
+    def sized(self, size: int) -> int:
+        """Read one unsigned integer of any number of bytes."""
+        return int.from_bytes(self.take(size), "little" if self.order == "<" else "big")
 
     def real(self, code: str) -> float:
         """Read one floating-point number; `code` is "e", "f" or "d"."""

@@ -41,6 +41,14 @@ class Window:
             raise MalformedError(f"ends early: {length:,} bytes expected", offset=offset)
         return piece
 
+    def part(self, start: int, end: int) -> Window:
+        """Give a narrower window on the same pages; raises MalformedError when it is not inside this one."""
+        if not self.start <= start <= end <= self.end:
+            raise MalformedError(f"{end - start:,} bytes expected, beyond the end", offset=start)
+        part = Window(self._stream, start, end)
+        part._pages = self._pages
+        return part
+
     def _page(self, number: int) -> bytes:
         page = self._pages.get(number)
         if page is None:

@@ -222,3 +222,16 @@ def test_json_is_bounded() -> None:
             parse_json(data, Budget(limits))
     assert depth_of(b'{"a[[[": [{}]}') == 3
     assert parse_json(b"[" + b"9" * 5000 + b"]", Budget()) == [0]
+
+
+def test_a_cursor_over_a_part_of_a_window() -> None:
+    window = Window(io.BytesIO(b"0123456789"), 2, 9)
+    cursor = Cursor.over(window, 3, 8)
+    assert cursor.sized(2) == int.from_bytes(b"34", "little")
+    assert Cursor.over(window, 3, 8, ">").sized(3) == int.from_bytes(b"345", "big")
+    assert (cursor.take(3), cursor.remaining) == (b"567", 0)
+    with pytest.raises(MalformedError):
+        cursor.take(1)
+    for start, end in ((1, 5), (5, 10), (5, 4)):
+        with pytest.raises(MalformedError):
+            Cursor.over(window, start, end)
