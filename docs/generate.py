@@ -12,14 +12,17 @@ from itertools import groupby
 from pathlib import Path
 from typing import Final
 
+from detection import page as page_of_detection
+
 from supplyguard.finding import Rule
 from supplyguard.rules import load_catalogue
 
 FOLDER: Final = Path(__file__).parent / "rules"
+DETECTION: Final = FOLDER.parent / "detection.md"
 README: Final = FOLDER.parent.parent / "README.md"
 BEGIN: Final = "<!-- help: begin -->"
 END: Final = "<!-- help: end -->"
-NOTE: Final = "<!-- Written by docs/generate.py from rules/; change the rules, not this page. -->"
+NOTE: Final = "<!-- Written by docs/generate.py; change what it is written from, not this page. -->"
 
 
 def pages() -> dict[str, str]:
@@ -89,6 +92,11 @@ def readme() -> str:
     return before + BEGIN + help_block() + END + rest.partition(END)[2]
 
 
+def detection() -> str:
+    """Give the page of what is detected, from a run."""
+    return page_of_detection(NOTE)
+
+
 def main() -> None:
     """Write all pages, remove those whose family is gone, and renew the README's help."""
     FOLDER.mkdir(exist_ok=True)
@@ -96,6 +104,7 @@ def main() -> None:
     for old in FOLDER.glob("*.md"):
         if old.name not in written:
             old.unlink()
+    DETECTION.write_text(detection(), encoding="utf-8")
     for name, text in written.items():
         (FOLDER / name).write_text(text, encoding="utf-8")
     README.write_text(readme(), encoding="utf-8")
