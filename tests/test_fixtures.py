@@ -45,7 +45,6 @@ def files(folder: Path) -> list[Path]:
 
 
 NOT_YET = {
-    "torch_tar": "the members storages and tensors are several pickles with raw data between them",
     "cloudpickle_": "the type that _builtin_type or _make_skeleton_class gives is not followed",
     "dill_closure": "dill's own reference to setattr is taken for one that the pickle keeps",
     "torch_project_module_legacy": "the class in a persistent id that starts with 'module' is not followed",

@@ -279,9 +279,9 @@ def _read_entry(stream: BinaryIO, place: int, end: int, shift: int) -> tuple[Ent
     (signature, _made, _needed, flags, method, _time, _date, crc, compressed, plain) = fields[:10]
     name_size, extra_size, comment_size, _disk, _internal, external, target = fields[10:]
     after = place + _CENTRAL.size + name_size + extra_size + comment_size
-    if signature != CENTRAL_SIGNATURE or place + _CENTRAL.size + name_size > end:
+    if signature != CENTRAL_SIGNATURE:
         return None, place
-    # zipfile takes a last record whose extra field or comment runs over the end
+    # zipfile takes a last record whose name, extra field or comment runs over the end
     there = min(name_size + extra_size, end - place - _CENTRAL.size)
     rest = read_at(stream, place + _CENTRAL.size, there)
     plain, compressed, target = _widen(rest[name_size:], plain, compressed, target)

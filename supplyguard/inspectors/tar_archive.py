@@ -8,14 +8,15 @@ from collections import Counter
 from collections.abc import Iterator
 from contextlib import closing
 from functools import cache
-from typing import BinaryIO, Final
+from typing import Any, BinaryIO, Final
 
 from supplyguard.archives.member_names import Segments, unsafe_reasons
 from supplyguard.archives.tar_directory import BLOCK, TarHeader, end_of_tar, is_tar, walk_tar
-from supplyguard.errors import RuleError, SupplyguardError
+from supplyguard.errors import MalformedError, RuleError, SupplyguardError
 from supplyguard.finding import Evidence, Fact, Level, Notification
 from supplyguard.inventory import Member, Probe
 from supplyguard.limits import Budget
+from supplyguard.pickles.torch_tar import CUT, cut_tar_member
 from supplyguard.resources import rules_folder
 from supplyguard.streams import SliceReader, buffered, size_of
 
@@ -49,7 +50,7 @@ def inspect(member: Member, budget: Budget) -> Iterator[Evidence | Member | Noti
     if trailer < size:
         facts: dict[str, Fact] = {"length": size - trailer}
         yield Evidence(kind="tar-trailing", location=member.at(trailer, size - trailer), facts=facts)
-    yield from _members(member, headers, trailer, size)
+    yield from _members(member, headers, trailer, size, budget)
     if error is not None:
         raise error
 
@@ -73,7 +74,7 @@ def _limited(member: Member, items: Iterator[Evidence]) -> Iterator[Evidence | N
 
 
 def _evidence(member: Member, headers: list[TarHeader]) -> Iterator[Evidence]:
-    extracted = _is_extracted({posixpath.normpath(header.name) for header in headers})
+    extracted = _layout(headers) is not None
     links: set[str] = set()
     seen: Counter[str] = Counter()
 
@@ -122,12 +123,15 @@ def _leaves(header: TarHeader, path: str) -> bool:
 
 
 def _members(
-    member: Member, headers: list[TarHeader], trailer: int, size: int
+    member: Member, headers: list[TarHeader], trailer: int, size: int, budget: Budget
 ) -> Iterator[Member | Notification]:
     """Yield every file, and what follows the end mark."""
     segments = Segments()
+    torch = _layout(headers) == "torch_tar"
     for header in headers:
-        if header.is_file:
+        if torch and header.is_file and posixpath.normpath(header.name) in CUT:
+            yield from _cut(member, header, segments, budget)
+        elif header.is_file:
             yield _slice(member, segments.take(header.name), header.data, header.size)
         if header.kind == "S":
             text = f"{header.name!r} is sparse: its stored bytes were examined, not its holes"
@@ -143,16 +147,36 @@ def _slice(member: Member, segment: str, start: int, length: int) -> Member:
     return Member(artifact=member.artifact, path=(*member.path, segment), open=opener, size=length)
 
 
-def _is_extracted(names: set[str]) -> bool:
-    """Whether a loader is known to unpack archives with these members."""
-    return any(set(row["requires"]) <= names for row in _layouts())
+def _cut(
+    member: Member, header: TarHeader, segments: Segments, budget: Budget
+) -> Iterator[Member | Notification]:
+    """Yield the pickles and the numbers of a member that holds both.
+
+    The numbers are left to recognition by content: that they are numbers is only what the pickles say.
+    """
+    whole = _slice(member, header.name, header.data, header.size)
+    with closing(whole.open()) as file:
+        parts = cut_tar_member(file, posixpath.normpath(header.name), budget)
+        try:
+            for part in parts:
+                segment = segments.take(f"{header.name}@{part.start}")
+                yield _slice(member, segment, header.data + part.start, part.end - part.start)
+        except MalformedError as error:
+            text = f"{header.name!r} could not be cut into pickles and numbers: {error.message}"
+            yield Notification(code="malformed", message=text, location=member.at(), incomplete=True)
+
+
+def _layout(headers: list[TarHeader]) -> str | None:
+    """Name the kind of archive that a loader is known to unpack, by its members."""
+    names = {posixpath.normpath(header.name) for header in headers}
+    return next((row["name"] for row in _layouts() if set(row["requires"]) <= names), None)
 
 
 @cache
-def _layouts() -> list[dict[str, list[str]]]:
+def _layouts() -> list[dict[str, Any]]:
     path = rules_folder() / "layouts" / "tar.json"
     try:
-        rows: list[dict[str, list[str]]] = json.loads(path.read_bytes())
+        rows: list[dict[str, Any]] = json.loads(path.read_bytes())
     except (OSError, ValueError) as error:
         raise RuleError(f"cannot read the layouts {path}: {error}") from error
     return rows
