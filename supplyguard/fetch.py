@@ -12,7 +12,7 @@ import hashlib
 import re
 import time
 from collections.abc import Callable, Iterator, Mapping
-from contextlib import contextmanager
+from contextlib import contextmanager, nullcontext
 from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
@@ -101,17 +101,37 @@ class _Exchange:
         return cls(url=url, limits=bounds, deadline=time.monotonic() + bounds.seconds)
 
 
-def read(url: str, *, limits: Limits | None = None) -> bytes:
-    """Fetch a document whole; raises FetchError."""
+def read(
+    url: str,
+    *,
+    limits: Limits | None = None,
+    body: bytes | None = None,
+    session: requests.Session | None = None,
+) -> bytes:
+    """Fetch a document whole; raises FetchError.
+
+    body: JSON to send with it (POST). session: one of `connection`, to be used again.
+    """
     exchange = _Exchange.begin(url, limits)
+    headers = {"Content-Type": "application/json"} if body is not None else {}
 
     def attempt() -> bytes:
-        with _answer(exchange, {}) as response:
+        with _answer(exchange, headers, body=body, session=session) as response:
             if response.status_code != 200:
                 raise FetchError(f"{shown(url)} answered {response.status_code}")
             return b"".join(_body(response, exchange))
 
     return _retried(attempt, exchange)
+
+
+@contextmanager
+def connection() -> Iterator[requests.Session]:
+    """Keep connections open between several calls of `read`, in one thread."""
+    import requests  # noqa: PLC0415 - heavy
+
+    with requests.Session() as session:
+        session.auth = _no_auth
+        yield session
 
 
 Progress = Callable[[int, int | None], None]
@@ -231,20 +251,25 @@ def _retried(attempt: Callable[[], _T], exchange: _Exchange) -> _T:
 
 
 @contextmanager
-def _answer(exchange: _Exchange, headers: Mapping[str, str]) -> Iterator[requests.Response]:
-    """Ask, following redirects within the limits; the body is not read yet."""
-    import requests  # noqa: PLC0415 - heavy
-
+def _answer(
+    exchange: _Exchange,
+    headers: Mapping[str, str],
+    *,
+    body: bytes | None = None,
+    session: requests.Session | None = None,
+) -> Iterator[requests.Response]:
+    """Ask, following redirects within the limits; the body of the answer is not read yet."""
     url, limits = exchange.url, exchange.limits
     home = check_url(url)
-    with requests.Session() as session, _explained(url):
-        session.auth = _no_auth
+    with connection() if session is None else nullcontext(session) as line, _explained(url):
         for _ in range(limits.redirects + 1):
             left = exchange.deadline - time.monotonic()
             if left <= 0:
                 raise FetchError(f"{shown(url)} took longer than {limits.seconds:g} s")
-            response = session.get(
+            response = line.request(
+                "GET" if body is None else "POST",
                 url,
+                data=body,
                 headers={"Accept-Encoding": "identity", **headers},
                 stream=True,
                 allow_redirects=False,

@@ -2,11 +2,17 @@
 
 from __future__ import annotations
 
+import shutil
+import ssl
+import subprocess
 import threading
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from pathlib import Path
+
+import pytest
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -36,7 +42,7 @@ class Answer:
 
 
 @contextmanager
-def serve(answer: Callable[[Asked], Answer]) -> Iterator[str]:
+def serve(answer: Callable[[Asked], Answer], *, tls: ssl.SSLContext | None = None) -> Iterator[str]:
     """Serve on a free port; gives the base address."""
     stopped = threading.Event()
 
@@ -73,15 +79,42 @@ def serve(answer: Callable[[Asked], Answer]) -> Iterator[str]:
 
     server = ThreadingHTTPServer(("127.0.0.1", 0), Handler)
     server.daemon_threads = True
+    if tls is not None:
+        server.socket = tls.wrap_socket(server.socket, server_side=True)
+        server.handle_error = lambda *_: None  # type: ignore[method-assign] # the client hangs up
     thread = threading.Thread(target=lambda: server.serve_forever(poll_interval=0.01), daemon=True)
     thread.start()
     try:
-        yield f"http://127.0.0.1:{server.server_address[1]}"
+        host = "http://127.0.0.1" if tls is None else "https://localhost"
+        yield f"{host}:{server.server_address[1]}"
     finally:
         stopped.set()
         server.shutdown()
         server.server_close()
         thread.join(timeout=5)
+
+
+def self_signed(folder: Path) -> ssl.SSLContext:
+    """Make a certificate for localhost that nobody vouches for."""
+    if shutil.which("openssl") is None:
+        pytest.skip("openssl is needed to make a certificate")
+    key, certificate = str(folder / "key.pem"), str(folder / "cert.pem")
+    make = [
+        "openssl",
+        "req",
+        "-x509",
+        "-newkey",
+        "rsa:2048",
+        "-nodes",
+        "-days",
+        "2",
+        "-subj",
+        "/CN=localhost",
+    ]
+    subprocess.run([*make, "-keyout", key, "-out", certificate], check=True, capture_output=True)
+    context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
+    context.load_cert_chain(certificate, key)
+    return context
 
 
 def answering(*answers: Answer) -> tuple[Callable[[Asked], Answer], list[Asked]]:

@@ -1,19 +1,16 @@
 from __future__ import annotations
 
-import shutil
-import ssl
-import subprocess
-import threading
+import time
 from collections.abc import Callable
-from http.server import HTTPServer, SimpleHTTPRequestHandler
 from pathlib import Path
+from types import SimpleNamespace
 
 import pytest
 import requests
 
 from supplyguard import fetch
 from supplyguard.errors import FetchError
-from tests.stand_in import Answer, Asked, answering, nobody, serve
+from tests.stand_in import Answer, Asked, answering, nobody, self_signed, serve
 
 CONTENT = bytes(range(256)) * 1000
 QUICK = fetch.Limits(seconds=5.0, timeout=2.0, attempts=1)
@@ -23,7 +20,8 @@ AGAIN = fetch.Limits(seconds=10.0, timeout=2.0, attempts=3)
 @pytest.fixture(autouse=True)
 def no_waiting(monkeypatch: pytest.MonkeyPatch) -> list[float]:
     waits: list[float] = []
-    monkeypatch.setattr("time.sleep", waits.append)
+    # only the module's own clock: threads of other tests may still be waiting
+    monkeypatch.setattr(fetch, "time", SimpleNamespace(monotonic=time.monotonic, sleep=waits.append))
     return waits
 
 
@@ -152,6 +150,15 @@ def test_a_body_that_breaks_off() -> None:
         fetch.read(base, limits=QUICK)
 
 
+def test_sends_a_body_and_keeps_the_connection() -> None:
+    reply, asked = answering(Answer(body=b"1"))
+    with serve(reply) as base, fetch.connection() as session:
+        assert fetch.read(base, body=b"{}", session=session) == b"1"
+        assert fetch.read(base, session=session) == b"1"
+    assert [(one.method, one.body) for one in asked] == [("POST", b"{}"), ("GET", b"")]
+    assert asked[0].headers["Content-Type"] == "application/json"
+
+
 def test_follows_a_redirect_on_the_same_host() -> None:
     def reply(asked: Asked) -> Answer:
         if asked.path == "/old":
@@ -196,36 +203,11 @@ def test_a_redirect_to_an_allowed_host() -> None:
 
 
 def test_a_certificate_that_nobody_vouches_for(tmp_path: Path) -> None:
-    if shutil.which("openssl") is None:
-        pytest.skip("openssl is needed to make a certificate")
-    key, certificate = tmp_path / "key.pem", tmp_path / "cert.pem"
-    make = [
-        "openssl",
-        "req",
-        "-x509",
-        "-newkey",
-        "rsa:2048",
-        "-nodes",
-        "-days",
-        "2",
-        "-subj",
-        "/CN=localhost",
-    ]
-    subprocess.run([*make, "-keyout", str(key), "-out", str(certificate)], check=True, capture_output=True)
-    context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
-    context.load_cert_chain(certificate, key)
-    server = HTTPServer(("127.0.0.1", 0), SimpleHTTPRequestHandler)
-    server.handle_error = lambda *_: None  # type: ignore[method-assign] # the client hangs up
-    server.socket = context.wrap_socket(server.socket, server_side=True)
-    thread = threading.Thread(target=lambda: server.serve_forever(poll_interval=0.01), daemon=True)
-    thread.start()
-    try:
-        with pytest.raises(FetchError, match="certificate") as caught:
-            fetch.read(f"https://localhost:{server.server_address[1]}/", limits=QUICK)
-    finally:
-        server.shutdown()
-        server.server_close()
-        thread.join(timeout=5)
+    with (
+        serve(lambda _: Answer(), tls=self_signed(tmp_path)) as base,
+        pytest.raises(FetchError, match="certificate") as caught,
+    ):
+        fetch.read(base, limits=QUICK)
     assert caught.value.hint is not None
     assert "REQUESTS_CA_BUNDLE" in caught.value.hint
 
@@ -239,7 +221,7 @@ def test_another_failure_of_the_library(monkeypatch: pytest.MonkeyPatch) -> None
     def fail(*_args: object, **_more: object) -> None:
         raise requests.exceptions.InvalidHeader("odd")
 
-    monkeypatch.setattr(requests.Session, "get", fail)
+    monkeypatch.setattr(requests.Session, "request", fail)
     with pytest.raises(FetchError, match="odd"):
         fetch.read("https://osv.dev/", limits=QUICK)
 

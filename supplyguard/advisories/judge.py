@@ -33,10 +33,8 @@ def judge(
     name, version = dependency.name, dependency.version
     answers = [(record, matcher.matches(record, name, version)) for record in records]
     hits = [record for record, answer in answers if answer]
-    problems = [problem_of(record, name, version, database, more_ids or {}) for record in hits]
-    joined = [_cleared(problem, hits, name) for problem in evidence.join(problems)]
-    target = _target(joined, records, hits, name, version) if hits else None
-    found = [evidence.rated(replace(problem, target=target), exploited) for problem in joined]
+    problems = problems_of(hits, records, name, version, database=database, more_ids=more_ids)
+    found = [evidence.rated(problem, exploited) for problem in problems]
     yield from evidence.make_all(name, version, dependency.location, found)
     undecided = [record.id for record, answer in answers if answer is None]
     status, reason = AuditStatus.NOT_AUDITED, ""
@@ -55,7 +53,26 @@ def judge(
     yield Audit(dependency=dependency, status=status, database=database, reason=reason)
 
 
-def problem_of(
+def problems_of(
+    hits: Sequence[Record],
+    records: Sequence[Record],
+    name: str,
+    version: str | None,
+    *,
+    database: str,
+    more_ids: Mapping[str, Collection[str]] | None = None,
+) -> list[evidence.Problem]:
+    """Say which problems the matching records tell of, and which upgrade clears them.
+
+    records: all of the package that are known, `hits` among them.
+    """
+    told = [_problem_of(record, name, version, database, more_ids or {}) for record in hits]
+    joined = [_cleared(problem, hits, name) for problem in evidence.join(told)]
+    target = _target(joined, records, hits, name, version) if hits else None
+    return [replace(problem, target=target) for problem in joined]
+
+
+def _problem_of(
     record: Record,
     name: str,
     version: str | None,

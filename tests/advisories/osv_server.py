@@ -4,9 +4,11 @@ from __future__ import annotations
 
 import json
 import re
+import ssl
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from typing import Any
+from urllib.parse import unquote
 
 from tests.stand_in import Answer, Asked, serve
 
@@ -24,6 +26,24 @@ def records_for(records: Sequence[Mapping[str, Any]], name: str, version: str) -
             for entry in record["affected"]
         )
     ]
+
+
+def _page(records: Sequence[Mapping[str, Any]], query: Mapping[str, Any], size: int) -> dict[str, Any]:
+    """One result of a batch: ids and times only; a query without a version asks for all of a package."""
+    name, version = query["package"]["name"], query.get("version")
+    if version is None:
+        found = [one for one in records if any(each["package"]["name"] == name for each in one["affected"])]
+    else:
+        found = records_for(records, name, version)
+    start = int(query.get("page_token", "0"))
+    result: dict[str, Any] = {}
+    if found[start : start + size]:
+        result["vulns"] = [
+            {"id": one["id"], "modified": one["modified"]} for one in found[start : start + size]
+        ]
+    if found[start + size :]:
+        result["next_page_token"] = str(start + size)
+    return result
 
 
 def _pypi_view(record: Mapping[str, Any]) -> dict[str, Any]:
@@ -54,8 +74,14 @@ def osv_server(
     unknown: Sequence[str] = (),
     fault: Fault | None = None,
     log: list[Asked] | None = None,
+    page: int = 1000,
+    tls: ssl.SSLContext | None = None,
 ) -> Iterator[str]:
-    """Serve `records`; PyPI answers 404 for the packages in `unknown`. Gives the base address."""
+    """Serve `records`; PyPI answers 404 for the packages in `unknown`. Gives the base address.
+
+    page: how many ids one page of a batch holds.
+    """
+    by_id = {record["id"]: record for record in records}
 
     def reply(asked: Asked) -> Answer:
         if log is not None:
@@ -67,11 +93,19 @@ def osv_server(
             query = json.loads(asked.body)
             vulns = records_for(records, query["package"]["name"], query["version"])
             return Answer(body=json.dumps({"vulns": vulns} if vulns else {}).encode())
+        if asked.path == "/v1/querybatch":
+            results = [_page(records, query, page) for query in json.loads(asked.body)["queries"]]
+            return Answer(body=json.dumps({"results": results}).encode())
+        if asked.path.startswith("/v1/vulns/"):
+            record = by_id.get(unquote(asked.path.removeprefix("/v1/vulns/")))
+            if record is None:
+                return Answer(status=404, body=b'{"code": 5, "message": "Bug not found."}')
+            return Answer(body=json.dumps(record).encode())
         found = re.fullmatch(r"/pypi/([^/]+)/([^/]+)/json", asked.path)
         if found is None or found[1] in unknown:
             return Answer(status=404, body=b'{"message": "Not Found"}')
         vulnerabilities = [_pypi_view(record) for record in records_for(records, found[1], found[2])]
         return Answer(body=json.dumps({"info": {}, "vulnerabilities": vulnerabilities}).encode())
 
-    with serve(reply) as base:
+    with serve(reply, tls=tls) as base:
         yield base
