@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import json
 import os
 from functools import cache
 from pathlib import Path
+from typing import Any
 
 from supplyguard.errors import RuleError
 
@@ -17,6 +19,16 @@ def rules_folder() -> Path:
         if folder.is_dir():
             return folder
     raise RuleError("the rules folder is missing", hint="reinstall supplyguard")
+
+
+@cache
+def format_data(name: str) -> Any:
+    """Read rules/formats/<name>.json once: the lists that an inspector of that stem judges by."""
+    path = rules_folder() / "formats" / f"{name}.json"
+    try:
+        return json.loads(path.read_bytes())
+    except (OSError, ValueError) as error:
+        raise RuleError(f"cannot read {path}: {error}") from error
 
 
 def cache_folder() -> Path:
