@@ -34,6 +34,10 @@ TAIL: Final = 65_557
 """22 bytes of a zip end record and 65,535 of its comment (APPNOTE 4.3.16)."""
 
 
+TOTALS: Final = frozenset({*(resource.value for resource in Resource), "seconds"})
+"""Limits of the whole artifact; the others concern one stream or document, and the rest goes on."""
+
+
 class Role(StrEnum):
     """What a file turned out to be."""
 
@@ -108,7 +112,7 @@ def _inspect(artifact: Artifact, part: Part, budget: Budget, visited: Visited) -
         failure = attempt(lambda member=member: _visit(member, work, part, budget, visited))  # type: ignore[misc]
         if isinstance(failure, Exception):
             part.add(explain(failure, member.at()))
-            if isinstance(failure, BudgetExceededError):
+            if isinstance(failure, BudgetExceededError) and failure.resource in TOTALS:
                 return
 
 
@@ -145,7 +149,7 @@ def _items(
         item = attempt(lambda: next(items, None))
         if item is None:
             return
-        if isinstance(item, BudgetExceededError):
+        if isinstance(item, BudgetExceededError) and item.resource in TOTALS:
             raise item
         if isinstance(item, Exception):
             part.add(explain(item, member.at(), inspector.FORMAT))

@@ -149,6 +149,20 @@ def test_an_exceeded_budget_ends_the_artifact(run: Callable[..., Part]) -> None:
     assert [each.code for each in run(Stub(spent), Stub(bomb)).notifications] == ["budget-exceeded"]
 
 
+def test_a_limit_of_one_stream_leaves_the_rest_its_turn(run: Callable[..., Part]) -> None:
+    def work(member: Member, _budget: Budget) -> Iterator[Item]:
+        if member.name == "bomb":
+            raise BudgetExceededError("inflate_ratio", 200)
+        yield seen(member)
+        if not member.path:
+            yield inner(member, "bomb")
+            yield inner(member, "after")
+
+    part = run(Stub(work))
+    assert [each.code for each in part.notifications] == ["budget-exceeded"]
+    assert [str(each.location) for each in part.evidence] == ["file", "file!after"]
+
+
 def test_nesting_is_bounded(run: Callable[..., Part]) -> None:
     def nest(member: Member, _budget: Budget) -> Iterator[Item]:
         yield inner(member, "in")
