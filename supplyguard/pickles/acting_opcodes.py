@@ -5,27 +5,25 @@ from __future__ import annotations
 from typing import Final
 
 from supplyguard.errors import MalformedError
-from supplyguard.limits import Resource
 from supplyguard.pickles import builds, calls, joblib_arrays
 from supplyguard.pickles.opcodes import Op
 from supplyguard.pickles.state import Handler, State
 from supplyguard.pickles.stream import Literal
-from supplyguard.pickles.values import Buffer, Extension, Persistent, Unknown, Value
+from supplyguard.pickles.values import Buffer, Extension, Unknown, Value
 
 
 def persistent(state: State, argument: Literal, offset: int) -> None:
     """PERSID (with its text) and BINPERSID."""
     value: Value = argument if isinstance(argument, str) else state.pop()
     state.context.record.add_persistent(value)
-    calls.persistent(state.context, value, offset)
-    state.stack.append(Persistent(value))
+    state.stack.append(calls.persistent(state.context, value, offset))
 
 
 def extension(state: State, argument: Literal, offset: int) -> None:
     """EXT1, EXT2, EXT4."""
-    assert isinstance(argument, int)
-    state.context.record.add("pickle-extension", str(argument), offset, code=argument)
-    state.stack.append(Extension(argument))
+    code = argument if isinstance(argument, int) else 0
+    state.context.record.add("pickle-extension", str(code), offset, code=code)
+    state.stack.append(Extension(code))
 
 
 def buffer(state: State, _: Literal, offset: int) -> None:
@@ -41,9 +39,9 @@ def read_only(state: State, _: Literal, __: int) -> None:
 
 def import_named(state: State, argument: Literal, offset: int) -> None:
     """GLOBAL."""
-    assert isinstance(argument, tuple)
     act(state)
-    state.stack.append(state.context.imported(*argument, offset))
+    module, name = argument if isinstance(argument, tuple) else ("", "")
+    state.stack.append(state.context.imported(module, name, offset))
 
 
 def stack_global(state: State, _: Literal, offset: int) -> None:
@@ -98,8 +96,7 @@ def build(state: State, _: Literal, offset: int) -> None:
 
 
 def act(state: State) -> None:
-    """Count an operation that can act."""
-    state.context.budget.spend(Resource.ACTIONS)
+    """Prepare for an operation that can act."""
     state.context.depth = 0
 
 

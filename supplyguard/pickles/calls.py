@@ -9,6 +9,7 @@ from collections.abc import Callable
 from typing import Final
 
 from supplyguard.finding import Fact
+from supplyguard.limits import Resource
 from supplyguard.pickles import conditions, evaluate
 from supplyguard.pickles.context import Context, Payload, show, show_all
 from supplyguard.pickles.knowledge import DANGEROUS, Effect
@@ -22,6 +23,7 @@ from supplyguard.pickles.values import (
     Kind,
     Module,
     Partial,
+    Persistent,
     Run,
     Unknown,
     Value,
@@ -30,6 +32,7 @@ from supplyguard.pickles.values import (
 
 Arguments = tuple[Value, ...] | None
 """None: not known."""
+MODULE_PARTS: Final = 4
 
 
 def named(context: Context, module: Value, name: Value, offset: int) -> Value:
@@ -81,7 +84,18 @@ def make(context: Context, callee: Value, given: Arguments, offset: int) -> Valu
         callee.called = True
         if callee.effect in _ALLOCATED or callee.judgement.condition in _PLAIN_NEW:
             return Instance(callee, given, offset)
+    if _is_carried(callee):
+        return Instance(callee, given, offset)
     return call(context, callee, given, offset)
+
+
+def _is_carried(value: Value) -> bool:
+    """Whether it is a class or function built from code in the pickle."""
+    return (
+        isinstance(value, Instance)
+        and isinstance(value.callee, Global)
+        and value.callee.effect is Effect.EMBEDS_CODE
+    )
 
 
 _ALLOCATED: Final = frozenset(
@@ -93,6 +107,7 @@ _ALLOCATED: Final = frozenset(
         Effect.UNKNOWN,
     }
 )
+_HARMLESS: Final = frozenset({Effect.INERT, Effect.TYPE, Effect.SETSTATE})
 _PLAIN_NEW: Final = frozenset({"scipy-template", "formula", "companion-file", "array-state", "stored-only"})
 """Conditions on what comes after allocation, not on the allocation."""
 
@@ -103,7 +118,10 @@ def call(context: Context, callee: Value, given: Arguments, offset: int) -> Valu
     try:
         if isinstance(callee, Global):
             callee.called = True
+            if callee.effect not in _HARMLESS:
+                context.budget.spend(Resource.ACTIONS)
             return _EFFECTS[callee.effect](context, callee, given, offset)
+        context.budget.spend(Resource.ACTIONS)
         if isinstance(callee, Partial):
             joined = None if given is None else (*callee.arguments, *given)
             return call(context, callee.callee, joined, offset)
@@ -111,6 +129,10 @@ def call(context: Context, callee: Value, given: Arguments, offset: int) -> Valu
             return evaluate.access(context, callee, given, offset)
         if isinstance(callee, Attribute):
             return evaluate.method(context, callee, given, offset)
+        if _is_carried(callee):
+            what = show(callee)
+            context.record.add("pickle-embedded-call", what, offset, callable=what, arguments=_shown(given))
+            return Unknown("what code in the pickle gives")
         return uncertain(context, callee, given, offset)
     finally:
         context.depth -= 1
@@ -195,14 +217,15 @@ def _embeds(context: Context, callee: Global, given: Arguments, offset: int) -> 
     from_code = conditions.code_names(context, given)
     context.record.add(
         "pickle-embedded-code",
-        callee.dotted,
+        ", ".join(from_code.reaches),
         offset,
         **facts(callee, given),
         names=from_code.names,
         reaches=", ".join(from_code.reaches),
         dangerous=bool(from_code.reaches),
     )
-    return Instance(callee, given, offset)
+    known = evaluate.result(context, callee, given, offset)
+    return known if known is not None else Instance(callee, given, offset)
 
 
 def _local(context: Context, callee: Global, given: Arguments, offset: int) -> Value:
@@ -246,11 +269,17 @@ _EFFECTS: Final[dict[Effect, Callable[[Context, Global, Arguments, int], Value]]
 }
 
 
-def persistent(context: Context, identifier: Value, offset: int) -> None:
-    """Note a persistent id that is not of the form that torch writes: a tuple that starts with "storage"."""
-    identifier = context.settle(identifier)
-    parts = context.items(identifier) if isinstance(identifier, Container) else None
-    if isinstance(identifier, str) and identifier.isdecimal():  # a storage's key in torch's tar format
-        return
-    if parts is None or not parts or parts[0] != "storage":
-        context.record.add("pickle-persistent-id", show(identifier)[:40], offset, identifier=show(identifier))
+def persistent(context: Context, identifier: Value, offset: int) -> Value:
+    """Give what a persistent id stands for, and note one that torch does not write.
+
+    torch's are ("storage", type, key, location, count), a storage's key alone in its tar format, and
+    ("module", class, file, source), which gives the class.
+    """
+    settled = context.settle(identifier)
+    parts = context.items(settled) if isinstance(settled, Container) else None
+    if parts and parts[0] == "module" and len(parts) == MODULE_PARTS:
+        return parts[1]
+    keyed = isinstance(settled, str) and settled.isdecimal()
+    if not keyed and not (parts and parts[0] == "storage"):
+        context.record.add("pickle-persistent-id", show(settled)[:40], offset, identifier=show(settled))
+    return Persistent(identifier)

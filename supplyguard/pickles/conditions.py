@@ -223,7 +223,7 @@ def _numpy_array(context: Context, callee: Global, given: tuple[Value, ...], off
     return Outcome(made=context.settle(given[0]), operands=given[1:], result=Instance(callee, given, offset))
 
 
-def _random(context: Context, callee: Global, given: tuple[Value, ...], _: int) -> Outcome:
+def _random(context: Context, _: Global, given: tuple[Value, ...], __: int) -> Outcome:
     """Check numpy.random's constructors: names and types of its own only."""
     for each in given:
         value = context.settle(each)
@@ -238,7 +238,7 @@ def _random(context: Context, callee: Global, given: tuple[Value, ...], _: int) 
 
 
 def _rebuild(context: Context, callee: Global, given: tuple[Value, ...], offset: int) -> Outcome:
-    """Do torch._tensor._rebuild_from_type(_v2): call the first operand on the third, give the second's type."""
+    """Do torch._tensor._rebuild_from_type(_v2): call the first operand on the third."""
     if len(given) < 3:
         return Outcome(problem=UNKNOWN_OPERANDS)
     return Outcome(

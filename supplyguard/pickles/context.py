@@ -7,7 +7,8 @@ from dataclasses import dataclass, field
 from typing import Final
 
 from supplyguard.errors import MalformedError
-from supplyguard.limits import MIB, Budget
+from supplyguard.limits import Budget, Resource
+from supplyguard.pickles.decoders import MAX_DATA
 from supplyguard.pickles.knowledge import Knowledge
 from supplyguard.pickles.memo import Memo
 from supplyguard.pickles.opcodes import Op
@@ -35,8 +36,6 @@ from supplyguard.pickles.values import (
 
 MAX_LOOKED_AT: Final = 50_000
 """Items of one container that are looked at; a longer operand counts as not recovered."""
-MAX_DATA: Final = 16 * MIB
-"""A bytes operand longer than this is not computed with."""
 MAX_CALL_DEPTH: Final = 48
 MAX_INNER_CALLS: Final = 20_000
 """Calls that calls make (reduce, map, partial), in one program."""
@@ -89,6 +88,7 @@ class Context:
         """Note an object that is reached, by import or otherwise, under a Python 3 name."""
         known = self.record.globals.get((module, name))
         if known is None:
+            self.budget.spend(Resource.ACTIONS)
             known = Global(module, name, self.knowledge.judge(module, name), offset)
             self.record.globals[module, name] = known
         return known

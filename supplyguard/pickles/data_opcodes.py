@@ -153,9 +153,9 @@ def duplicate(state: State, _: Literal, __: int) -> None:
 
 def get(state: State, argument: Literal, offset: int) -> None:
     """GET, BINGET, LONG_BINGET."""
-    assert isinstance(argument, int)
+    index = argument if isinstance(argument, int) else -1
     read = state.memo.read_as_of if state.replaying else state.memo.read_now
-    state.stack.append(read(argument, offset))
+    state.stack.append(read(index, offset))
 
 
 def put(state: State, argument: Literal, offset: int) -> None:

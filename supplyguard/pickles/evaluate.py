@@ -2,18 +2,13 @@
 
 from __future__ import annotations
 
-import base64
-import binascii
-import bz2
 import codecs
-import lzma
-import quopri
-import zlib
 from collections.abc import Callable
 from typing import Final
 
 from supplyguard.limits import Resource
-from supplyguard.pickles.context import MAX_DATA, Context, show
+from supplyguard.pickles.context import Context, show
+from supplyguard.pickles.decoders import CODEC_OF, DECODERS, MAX_DATA, TEXT_CODECS, tried
 from supplyguard.pickles.knowledge import DANGEROUS, Effect
 from supplyguard.pickles.values import (
     Accessor,
@@ -33,6 +28,8 @@ from supplyguard.pickles.values import (
 Arguments = tuple[Value, ...] | None
 MAX_TEXT: Final = 1 << 20
 """Characters of a text that is put together."""
+DILL_SETTER: Final = ("dill._dill", "_setattr", "builtins.setattr")
+"""How dill fills closures: getattr(dill._dill, "_setattr", setattr)."""
 MAX_REPEATED: Final = 256
 """How many times one operand is called for the items of a sequence."""
 _REVIEWED: Final = frozenset({Effect.INERT, Effect.TYPE, Effect.SETSTATE, Effect.CONDITIONAL})
@@ -182,7 +179,14 @@ def _as_value(made: object) -> Value | None:
 
 def _getattr(context: Context, _: Global, given: tuple[Value, ...], offset: int) -> Value | None:
     name = context.text(given[1]) if len(given) > 1 else None
-    return None if name is None else attribute(context, given[0], name, offset)
+    if name is None:
+        return None
+    default = context.settle(given[2]) if len(given) > 2 else None
+    if isinstance(default, Global) and default.effect in DANGEROUS:
+        if (show(given[0]), name, default.dotted) != DILL_SETTER:
+            return default  # the worse of what it may give
+        default.called = True
+    return attribute(context, given[0], name, offset)
 
 
 def _import(context: Context, _: Global, given: tuple[Value, ...], __: int) -> Value | None:
@@ -274,7 +278,7 @@ def _method_of(context: Context, callee: Global, given: tuple[Value, ...], _: in
     owner = context.settle(given[0]) if given else None
     name = callee.name.partition(".")[2]
     if name == "fromhex" and isinstance(owner, str):
-        return _tried(bytes.fromhex, owner)
+        return tried(bytes.fromhex, owner)
     return _text_method(context, owner, name, given[1:]) if isinstance(owner, str | bytes) else None
 
 
@@ -289,9 +293,9 @@ def _codec(context: Context, callee: Global, given: tuple[Value, ...], _: int) -
     if encoding is None or not isinstance(value, str | bytes) or len(value) > MAX_DATA:
         return None
     codec = encoding.lower().replace("-", "_").removesuffix("_codec")
-    if codec in _DECODERS and callee.name == "decode" and isinstance(value, bytes):
-        return _decoded(context, _DECODERS[codec], value)
-    if codec not in _TEXT_CODECS:
+    if codec in DECODERS and callee.name == "decode" and isinstance(value, bytes):
+        return _decoded(context, DECODERS[codec], value)
+    if codec not in TEXT_CODECS:
         return None
     coder = codecs.decode if callee.name == "decode" else codecs.encode
     try:
@@ -311,85 +315,25 @@ def _decode(context: Context, callee: Global, given: tuple[Value, ...], _: int) 
     """Do a function that decodes or decompresses bytes."""
     value = context.settle(given[0]) if given else None
     data = value.encode("ascii", "replace") if isinstance(value, str) else context.data(value)
-    return None if data is None else _decoded(context, _DECODERS[_CODEC_OF[callee.name]], data)
+    return None if data is None else _decoded(context, DECODERS[CODEC_OF[callee.name]], data)
 
 
 def _decoded(context: Context, decoder: Callable[[bytes], bytes], data: bytes) -> Value | None:
-    made = _tried(decoder, data)
+    made = tried(decoder, data)
     if isinstance(made, bytes):
         context.budget.spend(Resource.INFLATED_BYTES, len(made))
     return made
 
 
-def _tried(function: Callable[[bytes], bytes] | Callable[[str], bytes], data: bytes | str) -> bytes | None:
-    try:
-        return function(data)  # type: ignore[arg-type]
-    except (ValueError, EOFError, OSError, zlib.error, lzma.LZMAError, UnicodeError):
-        return None
-
-
-def _unzlib(data: bytes) -> bytes:
-    for wbits in (47, -15):
-        decoder = zlib.decompressobj(wbits)
-        try:
-            return decoder.decompress(data, MAX_DATA)
-        except zlib.error:
-            continue
-    raise ValueError("not deflated")
-
-
-_DECODERS: Final[dict[str, Callable[[bytes], bytes]]] = {
-    "base64": base64.b64decode,
-    "urlsafe": base64.urlsafe_b64decode,
-    "base32": base64.b32decode,
-    "base85": base64.b85decode,
-    "ascii85": base64.a85decode,
-    "hex": binascii.unhexlify,
-    "quopri": quopri.decodestring,
-    "uu": binascii.a2b_uu,
-    "zlib": _unzlib,
-    "zip": _unzlib,
-    "bz2": lambda data: bz2.BZ2Decompressor().decompress(data, MAX_DATA),
-    "lzma": lambda data: lzma.LZMADecompressor(memlimit=128 << 20).decompress(data, MAX_DATA),
-    "escape": lambda data: codecs.escape_decode(data)[0],
-}
-_CODEC_OF: Final = {
-    "b64decode": "base64",
-    "standard_b64decode": "base64",
-    "decodebytes": "base64",
-    "a2b_base64": "base64",
-    "urlsafe_b64decode": "urlsafe",
-    "b32decode": "base32",
-    "b85decode": "base85",
-    "a85decode": "ascii85",
-    "b16decode": "hex",
-    "unhexlify": "hex",
-    "a2b_hex": "hex",
-    "a2b_qp": "quopri",
-    "a2b_uu": "uu",
-    "decompress": "zlib",
-    "escape_decode": "escape",
-}
-_TEXT_CODECS: Final = frozenset(
-    {
-        "latin1",
-        "latin_1",
-        "iso_8859_1",
-        "iso8859_1",
-        "utf_8",
-        "utf8",
-        "ascii",
-        "utf_16",
-        "utf_32",
-        "rot13",
-        "rot_13",
-    }
-)
+def _named_type(context: Context, _: Global, given: tuple[Value, ...], offset: int) -> Value | None:
+    """Do cloudpickle's and dill's look-up of a type by name."""
+    name = context.text(given[0]) if len(given) == 1 else None
+    return None if name is None else context.reached("types", name, offset)
 
 
 def _first(context: Context, given: tuple[Value, ...], codec: str) -> Value | None:
     data = context.data(given[0]) if given else None
-    return None if data is None else _decoded(context, _DECODERS[codec], data)
+    return None if data is None else _decoded(context, DECODERS[codec], data)
 
 
 _Rule = Callable[[Context, Global, tuple[Value, ...], int], Value | None]
@@ -409,6 +353,8 @@ _RULES: Final[dict[tuple[str, str], _Rule]] = {
     ("operator", "iconcat"): _add,
     ("functools", "partial"): _partial,
     ("functools", "reduce"): _reduce,
+    ("cloudpickle.cloudpickle", "_builtin_type"): _named_type,
+    ("cloudpickle.cloudpickle_fast", "_builtin_type"): _named_type,
     ("builtins", "map"): _map,
     ("builtins", "filter"): _map,
     ("builtins", "chr"): _chr,
@@ -427,7 +373,7 @@ _RULES: Final[dict[tuple[str, str], _Rule]] = {
     **{
         (module, name): _decode
         for module in ("base64", "binascii")
-        for name in _CODEC_OF
+        for name in CODEC_OF
         if name != "decompress"
     },
     **{

@@ -24,7 +24,7 @@ MOST_PADDING: Final = 16
 
 @dataclass(frozen=True, slots=True)
 class ArrayBytes:
-    """What follows a wrapper. length: of the items, in bytes; None for a pickle. padded: as joblib 1.2 does."""
+    """What follows a wrapper. length: of the items, in bytes; None for a pickle. padded: as since 1.2."""
 
     length: int | None
     padded: bool

@@ -27,7 +27,7 @@ LUMPS_AFTER: Final = 32 * KIB
 """So many first bytes of a program are always interpreted; small files need no patterns."""
 WORTHWHILE: Final = 48
 """A stretch of fewer bytes costs more to pass over than to interpret."""
-MAX_STACK: Final = 2_000_000
+MAX_STACK: Final = 1_000_000
 CHECK_EVERY: Final = 4_096
 
 
@@ -160,26 +160,24 @@ def _run_inner(state: State, start: int) -> int:
 
 def protocol(state: State, argument: Literal, offset: int) -> None:
     """PROTO."""
-    assert isinstance(argument, int)
     context = state.context
-    if argument > HIGHEST_PROTOCOL:
-        context.record.add("pickle-protocol", "unknown", offset, what=f"asks for protocol {argument}")
-    elif offset != state.start and argument != context.protocol:
-        context.record.add(
-            "pickle-protocol", "changed", offset, what=f"changes to protocol {argument} midway"
-        )
-    context.protocol = argument
-    state.memo.use(family_of(argument))
+    number = argument if isinstance(argument, int) else 0
+    if number > HIGHEST_PROTOCOL:
+        context.record.add("pickle-protocol", "unknown", offset, what=f"asks for protocol {number}")
+    elif offset != state.start and number != context.protocol:
+        context.record.add("pickle-protocol", "changed", offset, what=f"changes to protocol {number} midway")
+    context.protocol = number
+    state.memo.use(family_of(number))
 
 
 def frame(state: State, argument: Literal, offset: int) -> None:
     """FRAME."""
-    assert isinstance(argument, int)
+    length = argument if isinstance(argument, int) else 0
     stream = state.stream
     if stream.frame_end is not None and stream.position < stream.frame_end:
         state.context.record.add("pickle-frame", "nested", offset, what="a frame starts inside a frame")
-    stream.enter_frame(argument)
-    if argument and not stream.has(stream.position + argument - 1):
+    stream.enter_frame(length)
+    if length and not stream.has(stream.position + length - 1):
         state.context.record.add("pickle-frame", "long", offset, what="a frame is longer than the file")
 
 

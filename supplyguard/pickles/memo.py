@@ -9,17 +9,19 @@ were passed over are put in order only when an index could be theirs.
 
 from __future__ import annotations
 
+from array import array
 from bisect import bisect_right
 from collections import OrderedDict
 from dataclasses import dataclass
-from typing import Final
+from typing import Final, TypeGuard
 
 from supplyguard.errors import MalformedError
 from supplyguard.limits import KIB
+from supplyguard.pickles.knowledge import Effect
 from supplyguard.pickles.lumps import Family, memo_writes
 from supplyguard.pickles.opcodes import Op
 from supplyguard.pickles.stream import Stream
-from supplyguard.pickles.values import Stored, Unknown, Value, is_plain
+from supplyguard.pickles.values import Global, Instance, Stored, Unknown, Value, is_plain
 
 PLAIN_KEPT: Final = 20_000
 SMALL: Final = 4 * KIB
@@ -28,6 +30,12 @@ RANGE: Final = 64 * KIB
 MAX_PENDING: Final = 20_000
 MAX_IRREGULAR: Final = 50_000
 """Writes to an index at or below an earlier one; no pickler makes any."""
+VALUES_KEPT: Final = 50_000
+"""Beyond so many values, the results of harmless calls are kept as one for each callable."""
+MOST_SHARED: Final = 60_000
+SHARED_STEP: Final = 4_096
+FARTHEST: Final = 1 << 20
+"""How far beyond the known indices the table of such results is extended at once."""
 MAX_REPLAYED: Final = 48
 """How many ranges are kept after they were read again."""
 
@@ -75,6 +83,9 @@ class Memo:
         self._ranges: list[_Range] = []
         self._open = False
         self._irregular: dict[int, int] = {}
+        self._shared = array("H")
+        self._results: list[Instance] = []
+        self._numbers: dict[str, int] = {}
         self._pending: list[tuple[int, int] | _Write] = []
         self._pending_bytes = 0
         self._replayed: OrderedDict[int, _Replay] = OrderedDict()
@@ -103,16 +114,17 @@ class Memo:
 
         Gives whether the value itself is kept.
         """
-        kept = not is_plain(value) or self._plain < PLAIN_KEPT
-        if kept and is_plain(value):
+        kept = True
+        if is_plain(value):
             self._plain += 1
-        write = _Write(self._boundary, offset, end, index, value if kept else None)
-        self._boundary = end
+            kept = self._plain <= PLAIN_KEPT
+        start, self._boundary = self._boundary, end
         if self._pending_bytes > SMALL:
-            self._pending.append(write)
-        else:
+            self._pending.append(_Write(start, offset, end, index, value if kept else None))
+            return kept
+        if self._pending:
             self._settle()
-            self._write(write)
+        self._write(start, offset, end, index, value if kept else None)
         return kept
 
     def use(self, family: Family) -> None:
@@ -129,6 +141,8 @@ class Memo:
             self._settle()
         if index in self._values:
             return self._values[index]
+        if index < len(self._shared) and self._shared[index]:
+            return self._results[self._shared[index] - 1]
         written = self._irregular.get(index)
         if written is None:
             found = self._locate(index)
@@ -144,48 +158,69 @@ class Memo:
             return Unknown("the memo was written again since")
         return value
 
-    def _write(self, write: _Write) -> None:
-        index, offset, value = write.index, write.offset, write.value
+    def _write(self, start: int, offset: int, end: int, index: int | None, value: Value | None) -> None:
         if index is None:
             index = self._filled
         if index <= self._highest:
             self._write_again(index, value, offset)
             return
         last = self._ranges[-1] if self._open else None
-        if last is None or write.end - last.start > RANGE:
-            self._ranges.append(_Range(index, write.start, write.end, self._filled))
+        if last is None or end - last.start > RANGE:
+            self._ranges.append(_Range(index, start, end, self._filled))
             self._open = True
         else:
-            last.end = write.end
+            last.end = end
         self._filled += 1
         self._highest = index
         if value is not None:
+            self._keep(index, value)
+
+    def _keep(self, index: int, value: Value) -> None:
+        """Keep a value; of many results of harmless calls only what was called."""
+        if len(self._values) < VALUES_KEPT or not _is_harmless(value) or index > len(self._shared) + FARTHEST:
             self._values[index] = value
+            return
+        key = value.type_name
+        number = self._numbers.get(key)
+        if number is None:
+            if len(self._results) >= MOST_SHARED:
+                self._values[index] = value
+                return
+            self._results.append(Instance(value.callee, None, value.offset))
+            number = self._numbers[key] = len(self._results)
+        if index >= len(self._shared):
+            self._shared.frombytes(bytes(2 * (index + SHARED_STEP - len(self._shared))))
+        self._shared[index] = number
 
     def _write_again(self, index: int, value: Value | None, offset: int) -> None:
-        known = index in self._values or index in self._irregular or self._locate(index) is not None
+        known = self._holds(index) or index in self._irregular or self._locate(index) is not None
         if not known:
             self._filled += 1
         self._open = False
         self._irregular[index] = offset
         self._values.pop(index, None)
+        if index < len(self._shared):
+            self._shared[index] = 0
         if value is not None:
-            self._values[index] = value
+            self._keep(index, value)
         if len(self._irregular) > MAX_IRREGULAR:
             raise MalformedError("the memo is overwritten more often than can be followed", offset=offset)
+
+    def _holds(self, index: int) -> bool:
+        return index in self._values or (index < len(self._shared) and self._shared[index] > 0)
 
     def _settle(self) -> None:
         """Put the stretches in order."""
         pending, self._pending, self._pending_bytes = self._pending, [], 0
         for each in pending:
             if isinstance(each, _Write):
-                self._write(each)
+                self._write(each.start, each.offset, each.end, each.index, each.value)
             else:
                 self._settle_stretch(*each)
 
     def _settle_stretch(self, start: int, end: int) -> None:
         for offset, stop, index, before in self._writes(start, end):
-            self._write(_Write(before, offset, stop, index, None))
+            self._write(before, offset, stop, index, None)
 
     def _writes(
         self, start: int, end: int, before: int | None = None
@@ -264,3 +299,16 @@ def _index_of(opcode: bytes) -> int | None:
     if code == Op.PUT:
         return int(opcode[1:])
     return int.from_bytes(opcode[1:], "little")
+
+
+_HARMLESS: Final = frozenset({Effect.INERT, Effect.TYPE, Effect.SETSTATE, Effect.UNKNOWN, Effect.LOCAL})
+
+
+def _is_harmless(value: Value) -> TypeGuard[Instance]:
+    """Whether it is the result of a call after which only the callable's name matters."""
+    return (
+        isinstance(value, Instance)
+        and not value.armed
+        and isinstance(value.callee, Global)
+        and value.callee.effect in _HARMLESS
+    )

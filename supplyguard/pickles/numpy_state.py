@@ -127,7 +127,7 @@ def array_problem(context: Context, state: Value) -> str:
     if len(parts) > 5 or len(parts) < 4:  # subclasses and old versions keep other things here
         return ""
     dtype, data = parts[-3], context.settle(parts[-1])
-    raw = isinstance(data, bytes | str) or (isinstance(data, View))
+    raw = isinstance(data, bytes | str | View)
     return dtype_problem(context, dtype, raw=raw)
 
 

@@ -12,8 +12,11 @@ from supplyguard.resources import rules_folder
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class OperandData:
-    """armed_attributes: names that a loader calls when BUILD puts them on an object. order_patterns: what
-    a text that gives orders looks like. other_formats: first bytes of files in which no pickle is searched for. The rest is named after the operand rule that uses it.
+    """The lists, each named after the operand rule that uses it.
+
+    armed_attributes: names that a loader calls when BUILD puts them on an object. order_patterns:
+    what a text that gives orders looks like. other_formats: first bytes of files in which no
+    pickle is searched for.
     """
 
     armed_attributes: frozenset[str]

@@ -41,7 +41,7 @@ _CONTAINERS: Final = (b"PK\x03\x04", b"\x1f\x8b", b"BZh", b"\xfd7zXZ\x00", b"\x9
 
 @dataclass(slots=True, kw_only=True)
 class Program:
-    """One program: where it starts and ends, and what it does. result: what it leaves, where that is plain."""
+    """One program: where it starts and ends, and what it does. result: what it leaves on the stack."""
 
     path: tuple[str, ...]
     start: int
@@ -78,33 +78,38 @@ def examine(
     lumps_after: int = LUMPS_AFTER,
 ) -> Iterator[Evidence | Notification | Member]:
     """Examine every program of a member that is a pickle; raises SupplyguardError for a spent budget."""
-    programs = programs if programs is not None else Programs()
-    work = deque([_Source(member=member, loaded=True)])
-    while work:
-        source = work.popleft()
-        yield from _Scan(source, budget, knowledge, programs, lumps_after, work).all()
+    job = _Job(
+        budget=budget,
+        knowledge=knowledge,
+        programs=programs if programs is not None else Programs(),
+        lumps_after=lumps_after,
+        work=deque([_Source(member=member, loaded=True)]),
+    )
+    while job.work:
+        yield from _Scan(job.work.popleft(), job).all()
+
+
+@dataclass(slots=True, kw_only=True)
+class _Job:
+    """What all sources of one member share."""
+
+    budget: Budget
+    knowledge: Knowledge
+    programs: Programs
+    lumps_after: int
+    work: deque[_Source]
 
 
 class _Scan:
     """The examination of one run of bytes."""
 
-    def __init__(
-        self,
-        source: _Source,
-        budget: Budget,
-        knowledge: Knowledge,
-        programs: Programs,
-        lumps_after: int,
-        work: deque[_Source],
-    ) -> None:
+    def __init__(self, source: _Source, job: _Job) -> None:
         self.member = source.member
         self.source = source
-        self.budget = budget
-        self.knowledge = knowledge
-        self.programs = programs
-        self.lumps_after = lumps_after
-        self.work = work
+        self.job = job
+        self.budget = job.budget
         self.payloads: list[Payload] = []
+        self.seen: set[tuple[str, str]] = set()
 
     def all(self) -> Iterator[Evidence | Notification | Member]:
         """Examine the programs one after the other."""
@@ -120,7 +125,7 @@ class _Scan:
                 count += 1
                 self.budget.spend(Resource.PICKLES)
                 program = Program(path=self.member.path, start=start)
-                self.programs.found.append(program)
+                self.job.programs.found.append(program)
                 yield from self._program(file, program)
                 first = first or program
                 if program.end is None:
@@ -154,15 +159,15 @@ class _Scan:
                 yield self._evidence("pickle-trailing", "", start, size=len(data))
             return None
         start += place
-        if not torch:
-            yield self._evidence(
-                "pickle-stacked", "padded" if start > end else "", start, gap=start - end, apart=start > end
-            )
+        symbol = "padded" if start > end else ""
+        if not torch and ("pickle-stacked", symbol) not in self.seen:
+            self.seen.add(("pickle-stacked", symbol))
+            yield self._evidence("pickle-stacked", symbol, start, gap=start - end, apart=start > end)
         return start
 
     def _program(self, file: BinaryIO, program: Program) -> Iterator[Evidence | Notification | Member]:
         """Run one program in every reading of it, and yield what was seen whatever happens."""
-        record = Record(keep_calls=self.programs.keep_calls)
+        record = Record(keep_calls=self.job.programs.keep_calls)
         error: SupplyguardError | None = None
         try:
             error = self._readings(file, program, record)
@@ -172,7 +177,9 @@ class _Scan:
         program.calls = tuple(record.calls)
         program.persistent_ids = tuple(record.persistent_ids)
         for each in record.summary():
-            yield self._sighting(each)
+            if (each.kind, each.symbol) not in self.seen:
+                self.seen.add((each.kind, each.symbol))
+                yield self._sighting(each)
         yield from self._follow()
         if error is None:
             return
@@ -219,7 +226,7 @@ class _Scan:
     def _new_state(self, file: BinaryIO, stream: Stream, record: Record, start: int) -> State:
         reader = Stream(file, window=REPLAY_WINDOW)
         context = Context(
-            knowledge=self.knowledge,
+            knowledge=self.job.knowledge,
             record=record,
             budget=self.budget,
             reader=reader,
@@ -229,7 +236,7 @@ class _Scan:
             uncertain=calls.uncertain,
             payloads=self.payloads,
         )
-        return new_state(stream, context, self.lumps_after)
+        return new_state(stream, context, self.job.lumps_after)
 
     def _sighting(self, seen: Sighting) -> Evidence:
         return Evidence(
@@ -260,7 +267,9 @@ class _Scan:
                         incomplete=True,
                     )
                 else:
-                    self.work.append(_Source(member=member, depth=self.source.depth + 1, loaded=each.loaded))
+                    self.job.work.append(
+                        _Source(member=member, depth=self.source.depth + 1, loaded=each.loaded)
+                    )
 
     def _payload_member(self, payload: Payload) -> Member:
         data = payload.data

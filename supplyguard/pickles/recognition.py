@@ -7,6 +7,7 @@ printable, so a short simulation decides, which plain text does not survive.
 from __future__ import annotations
 
 import re
+from itertools import islice
 from typing import Final
 
 from supplyguard.pickles.opcodes import ARGUMENT, FIXED_LENGTHS, LENGTH_BYTES, Argument, Op
@@ -17,6 +18,7 @@ ENOUGH_STEPS: Final = 500
 """Opcodes after which a program that goes on out of sight is believed."""
 MOST_JUNK: Final = 4_096
 """How far into a file a pickle is looked for behind other bytes."""
+MOST_TRIES: Final = 16
 _PROTO: Final = re.compile(rb"\x80[\x02-\x05]")
 _NAME: Final = re.compile(rb"[A-Za-z_][A-Za-z0-9_.]{0,255}\r?")
 _SPACE: Final = b" \t\r\n\0"
@@ -53,7 +55,7 @@ def pickle_start(head: bytes, *, whole: bool) -> int | None:
         return start
     if head.startswith(operand_data().other_formats) or head[257:262] == b"ustar":
         return None
-    for match in _PROTO.finditer(head, start + 1, start + MOST_JUNK):
+    for match in islice(_PROTO.finditer(head, start + 1, start + MOST_JUNK), MOST_TRIES):
         if _survives(head, match.start(), whole=whole, acts=True):
             return match.start()
     return None

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import Final
@@ -10,8 +11,10 @@ from supplyguard.finding import Fact
 from supplyguard.pickles.knowledge import DANGEROUS, Effect
 from supplyguard.pickles.values import Global, Value
 
-MAX_SEEN: Final = 2_000
-"""Different sightings kept; a file with more has long been damned."""
+MAX_SEEN: Final = 50
+"""Different sightings of one kind that are kept apart; the others are counted together."""
+OTHERS: Final = "and others"
+"""The symbol under which sightings beyond MAX_SEEN are counted."""
 MAX_NAMES: Final = 50
 """Names that one aggregated Evidence lists."""
 MAX_CALLS: Final = 20_000
@@ -50,7 +53,7 @@ class Record:
         self.persistent_ids: list[Value] = []
         self.calls: list[CallSeen] = []
         self.keep_calls = keep_calls
-        self.dropped = 0
+        self._kinds: Counter[str] = Counter()
 
     def add_persistent(self, identifier: Value) -> None:
         """Keep a persistent id."""
@@ -59,14 +62,15 @@ class Record:
 
     def add(self, kind: str, symbol: str, offset: int, **facts: Fact) -> None:
         """Note something; the same kind and symbol again only counts."""
-        key = (kind, symbol)
-        known = self.sightings.get(key)
+        known = self.sightings.get((kind, symbol))
+        if known is None and self._kinds[kind] >= MAX_SEEN:
+            symbol = OTHERS
+            known = self.sightings.get((kind, symbol))
         if known is not None:
             known.count += 1
-        elif len(self.sightings) < MAX_SEEN:
-            self.sightings[key] = Sighting(kind, symbol, offset, facts)
-        else:
-            self.dropped += 1
+            return
+        self._kinds[kind] += 1
+        self.sightings[kind, symbol] = Sighting(kind, symbol, offset, facts)
 
     @property
     def alarming(self) -> bool:

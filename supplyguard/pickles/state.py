@@ -32,9 +32,11 @@ Handler = Callable[["State", Literal, int], None]
 class State:
     """One program's run. lumps_after: so many of its first bytes are interpreted one by one.
 
-    replaying: opcodes that were passed over are being interpreted; next: where to go on then.
-    array: bytes that follow and are no opcodes. detour: (from, to) for bytes that are no opcodes. pause: how many opcodes to interpret before
-    passing over is tried again.
+    replaying: opcodes that were passed over are being interpreted, up to replay_end; next: where to
+    go on then.
+    array: bytes that follow and are no opcodes. detour: (from, to) around such bytes. edge: what
+    follows the last stretch was not in sight. pause: how many opcodes to interpret before passing
+    over is tried again.
     """
 
     def __init__(
@@ -60,10 +62,12 @@ class State:
         self.last_pause = 0
 
     def exhausted(self, what: str, limit: int, offset: int) -> MalformedError:
+        """Note that a pickle exhausts its loader, and make the error that ends its examination."""
         self.context.record.add("pickle-resource", what, offset, what=what, limit=limit)
         return MalformedError(f"more than {limit:,} {what} entries", offset=offset)
 
     def pop(self) -> Value:
+        """Take the value on top; raises MalformedError when there is none above the mark."""
         stack = self.stack
         entry = stack.pop() if stack else MARK
         while isinstance(entry, Run):
@@ -74,6 +78,7 @@ class State:
         return entry
 
     def top(self) -> Value:
+        """Look at the value on top."""
         value = self.pop()
         self.stack.append(value)
         return value

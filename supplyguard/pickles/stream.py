@@ -12,13 +12,13 @@ in `crossings`; those in `dropping` are read the second way.
 
 from __future__ import annotations
 
-import codecs
 import struct
 from collections.abc import Callable
 from typing import BinaryIO, Final
 
 from supplyguard.errors import MalformedError, SupplyguardError
 from supplyguard.limits import KIB, MIB
+from supplyguard.pickles.decoders import unescaped
 from supplyguard.pickles.opcodes import ARGUMENT, LENGTH_BYTES, Argument, Op
 from supplyguard.pickles.values import View
 
@@ -195,6 +195,29 @@ class Stream:
     def next(self) -> tuple[int, Literal]:
         """Read one opcode; gives its byte and its argument (None when it has none)."""
         start = self.position
+        index = start - self._base
+        end = self.frame_end
+        if (end is None or start + NEAR <= end) and index >= 0 and index + NEAR <= len(self._window):
+            code = self._window[index]
+            short = _SHORT[code]
+            if short == 1:
+                self.position = start + 1
+                return code, None
+            if short == 2:
+                self.position = start + 2
+                return code, self._window[index + 1]
+            if short == 3:
+                stop = index + 2 + self._window[index + 1]
+                if stop <= index + NEAR:
+                    try:
+                        text = self._window[index + 2 : stop].decode()
+                    except UnicodeDecodeError:  # surrogates, or no text at all
+                        return self._next(start)
+                    self.position = self._base + stop
+                    return code, text
+        return self._next(start)
+
+    def _next(self, start: int) -> tuple[int, Literal]:
         code = self.take(1)[0]
         argument = ARGUMENT.get(code)
         if argument is Argument.NONE:
@@ -256,6 +279,13 @@ _NUMBERS: Final = {
     Argument.U8: struct.Struct("<Q"),
     Argument.F8: struct.Struct(">d"),
 }
+NEAR: Final = 64
+"""An opcode and its argument within so many bytes are read without further ado."""
+_SHORT: Final = [0] * 256
+for _code, _argument in ARGUMENT.items():
+    _SHORT[_code] = 1 if _argument is Argument.NONE else 2 if _argument is Argument.U1 else 0
+_SHORT[Op.SHORT_BINUNICODE] = 3
+"""How an opcode is read quickly: no argument, one byte, a short text; 0 when not at all."""
 _OLD_STRINGS: Final = frozenset({Op.BINSTRING, Op.SHORT_BINSTRING})
 _STRINGS: Final = frozenset({Op.STRING, Op.UNICODE, Op.PERSID})
 
@@ -287,7 +317,10 @@ def _string(text: bytes) -> str:
     text = text.strip()
     if len(text) < 2 or text[:1] != text[-1:] or text[:1] not in {b"'", b'"'}:
         raise ValueError("not quoted")
-    return codecs.escape_decode(text[1:-1])[0].decode("latin-1")
+    text = text[1:-1]
+    if b"\\" in text:
+        text = unescaped(text)
+    return text.decode("latin-1")
 
 
 def _unicode(text: bytes) -> str:

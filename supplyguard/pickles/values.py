@@ -117,8 +117,9 @@ class Module:
 class Instance:
     """The result of a call or an allocation whose outcome is not known further.
 
-    arguments: the call's, None when they are not known. states: operands of BUILD, in order. attributes: names that a BUILD
-    put on it that a loader would call. content: the bytes that an in-memory file holds.
+    arguments: the call's, None when they are not known. states: operands of BUILD, in order.
+    armed: names that a BUILD put on it and that a loader would call. content: the bytes that an
+    in-memory file holds.
     """
 
     callee: Value
@@ -206,18 +207,11 @@ EMPTY_TUPLE: Final = Container(Kind.TUPLE, [])
 """Tuples do not change, so there is one empty one."""
 
 
+_ACTING: Final = frozenset(
+    {Global, Module, Instance, Attribute, Partial, Accessor, Persistent, Extension, Buffer, Unknown}
+)
+
+
 def is_plain(value: Entry) -> bool:
     """Whether a value is data that no opcode can make act: constants, views, unread data."""
-    return not isinstance(
-        value,
-        Global
-        | Module
-        | Instance
-        | Attribute
-        | Partial
-        | Accessor
-        | Persistent
-        | Extension
-        | Buffer
-        | Unknown,
-    )
+    return type(value) not in _ACTING
