@@ -15,7 +15,7 @@ from supplyguard.errors import MalformedError, SupplyguardError
 from supplyguard.finding import Evidence, Notification
 from supplyguard.inventory import Artifact, Dependency, Location
 from supplyguard.limits import Budget
-from supplyguard.sources import Item, pyproject
+from supplyguard.sources import Item, pyproject, toml_document
 from supplyguard.sources.text import LINE_END
 from supplyguard.sources.toml_positions import find_positions
 
@@ -194,7 +194,7 @@ def test_what_is_computed_or_in_another_format_is_a_gap(collect: Any, tmp_path: 
         ("scipy", "extra.txt"),
     ]
     said = [(each.code, each.location.line, each.incomplete) for each in notes(items) if each.location]
-    assert said == [("dependencies-unread", 7, True), ("include-unread", 5, True)]
+    assert said == [("include-unread", 5, True)]
 
 
 @pytest.mark.parametrize(
@@ -237,7 +237,7 @@ def test_a_place_that_is_not_found_falls_back_to_the_table(
     nothing = find_positions("")
     only_tables = find_positions(text)
     monkeypatch.setattr(
-        pyproject, "find_positions", lambda _text: type(nothing)({}, only_tables.tables, whole=False)
+        toml_document, "find_positions", lambda _text: type(nothing)({}, only_tables.tables, whole=False)
     )
     numpy, flask = dependencies(collect(pyproject, "pyproject.toml", text))
     assert (numpy.location.line, flask.location.line) == (3, 3)
@@ -249,7 +249,7 @@ def test_a_place_that_is_not_found_falls_back_to_the_table(
         path: type(span)(span.start + 1, span.end, span.plain) for path, span in only_tables.strings.items()
     }
     monkeypatch.setattr(
-        pyproject, "find_positions", lambda _text: type(nothing)(shifted, only_tables.tables, whole=True)
+        toml_document, "find_positions", lambda _text: type(nothing)(shifted, only_tables.tables, whole=True)
     )
     assert [each.location.column for each in dependencies(collect(pyproject, "pyproject.toml", text))] == [
         1,
