@@ -6,16 +6,15 @@ from collections.abc import Iterator
 from typing import Protocol
 
 from supplyguard.finding import Evidence, Notification
-from supplyguard.inspectors import (
-    compressed,
-    lfs_pointer,
-    numpy_array,
-    pickle_stream,
-    safetensors_file,
-    seven_zip,
-    tar_archive,
-    torch_zip,
-    zip_archive,
+from supplyguard.inspectors import keras_h5, keras_zip
+from supplyguard.inspectors.on_demand import (
+    OnDemand,
+    begins,
+    compressed_like,
+    object_follows,
+    pickle_like,
+    tar_like,
+    zip_like,
 )
 from supplyguard.inventory import Member, Probe
 from supplyguard.limits import Budget
@@ -39,13 +38,16 @@ class Inspector(Protocol):
 
 
 INSPECTORS: tuple[Inspector, ...] = (
-    pickle_stream,
-    zip_archive,
-    torch_zip,
-    safetensors_file,
-    compressed,
-    lfs_pointer,
-    tar_archive,
-    numpy_array,
-    seven_zip,
+    OnDemand("pickle_stream", pickle_like),
+    OnDemand("zip_archive", zip_like),
+    OnDemand("torch_zip", zip_like),
+    OnDemand("safetensors_file", object_follows),
+    OnDemand("compressed", compressed_like),
+    keras_h5,
+    keras_zip,
+    OnDemand("lfs_pointer", begins(b"version http")),
+    OnDemand("tar_archive", tar_like),
+    OnDemand("numpy_array", begins(b"\x93NUMPY")),
+    OnDemand("seven_zip", begins(b"7z\xbc\xaf", b"Rar!", b"MSCF", b"!<arch>")),
 )
+"""Each is imported when a file passes its first look. A new one is a line here, in the order of work."""

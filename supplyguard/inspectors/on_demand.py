@@ -6,9 +6,10 @@ no too often: a test holds it against every fixture.
 
 from __future__ import annotations
 
+import re
 from collections.abc import Callable, Iterator
 from importlib import import_module
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Final
 
 from supplyguard.finding import Evidence, Notification
 from supplyguard.inventory import Member, Probe
@@ -18,6 +19,16 @@ if TYPE_CHECKING:
     from supplyguard.inspectors import Inspector
 
 FirstLook = Callable[[Probe], bool]
+
+_FIRST_OPCODES: Final = frozenset(
+    bytes([code])
+    for code in b"(]})NIJKMLSTUVXGFBCPc\x80\x82\x83\x84\x88\x89\x8a\x8b\x8c\x8d\x8e\x8f\x95\x96\x97"
+)
+_PROTO: Final = re.compile(rb"\x80[\x02-\x05]")
+_JUNK: Final = 1 << 13
+_COMPRESSED: Final = frozenset(
+    bytes([first]) for first in b"\x1fB\xfd\x04(P\x02\xff\x89L]xZ" + bytes(range(0x50, 0x60))
+)
 
 
 class OnDemand:
@@ -45,6 +56,33 @@ class OnDemand:
             found: Inspector = import_module(f"supplyguard.inspectors.{self.FORMAT}")
             self._module = found
         return self._module
+
+
+def pickle_like(probe: Probe) -> bool:
+    """Whether a pickle could begin here: an opcode that needs nothing below it, or PROTO soon after junk."""
+    text = probe.head.lstrip(b"\0")
+    return text[:1] in _FIRST_OPCODES or _PROTO.search(probe.head, 0, _JUNK) is not None
+
+
+def zip_like(probe: Probe) -> bool:
+    """Whether a local header is at the start or an end record near the end."""
+    return probe.head.startswith(b"PK\x03\x04") or b"PK\x05\x06" in probe.tail
+
+
+def tar_like(probe: Probe) -> bool:
+    """Whether the first block has something like a checksum where tar keeps it."""
+    field = probe.head[148:156]
+    return len(probe.head) >= 512 and not field.strip(b"01234567 \0")
+
+
+def compressed_like(probe: Probe) -> bool:
+    """Whether the first byte is one of a compressed stream's."""
+    return probe.head[:1] in _COMPRESSED
+
+
+def object_follows(probe: Probe) -> bool:
+    """Whether a JSON object could begin after eight bytes."""
+    return b"{" in probe.head[8:72]
 
 
 def begins(*magics: bytes, at: int = 0) -> FirstLook:
