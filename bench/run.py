@@ -35,6 +35,7 @@ def main() -> None:
     with tempfile.TemporaryDirectory() as name:
         os.environ["SUPPLYGUARD_CACHE_DIR"] = f"{name}/cache"
         os.environ["HF_HOME"] = f"{name}/hub"
+        os.environ.pop("PYTHONDONTWRITEBYTECODE", None)  # a peer from the index comes compiled
         results = comparisons(Path(name))
     print(f"{'ours / theirs':<44} {'ours':>9} {'theirs':>9}")
     for result in results:

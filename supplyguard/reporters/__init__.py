@@ -6,7 +6,6 @@ from collections.abc import Callable
 from dataclasses import dataclass
 
 from supplyguard.finding import Report
-from supplyguard.reporters import json_report, markdown, sarif, text
 from supplyguard.reporters.options import RenderOptions
 
 __all__ = ["REPORTERS", "RenderOptions", "Reporter"]
@@ -27,6 +26,8 @@ class Reporter:
 
 
 def _text(report: Report, options: RenderOptions) -> str:
+    from supplyguard.reporters import text  # noqa: PLC0415 - heavy: only the format that is asked for
+
     return text.render(
         report,
         color=options.color,
@@ -38,14 +39,20 @@ def _text(report: Report, options: RenderOptions) -> str:
 
 
 def _json(report: Report, _options: RenderOptions) -> str:
+    from supplyguard.reporters import json_report  # noqa: PLC0415 - heavy: likewise
+
     return json_report.render(report)
 
 
 def _sarif(report: Report, options: RenderOptions) -> str:
+    from supplyguard.reporters import sarif  # noqa: PLC0415 - heavy: likewise
+
     return sarif.render(report, show_suppressed=options.show_suppressed, category=options.category)
 
 
 def _markdown(report: Report, options: RenderOptions) -> str:
+    from supplyguard.reporters import markdown  # noqa: PLC0415 - heavy: likewise
+
     return markdown.render(report, show_suppressed=options.show_suppressed)
 
 

@@ -56,10 +56,10 @@ def render(
     verbose: show every place, notification and dependency. quiet: findings only, and nothing at
     all when the verdict is a pass; a verdict of incomplete is still said in one line.
     """
-    from rich.console import Console  # noqa: PLC0415 - heavy: rich
-
     if quiet and report.verdict is Verdict.PASS:
         return ""
+    from rich.console import Console  # noqa: PLC0415 - heavy: rich
+
     stream = io.StringIO()
     console = Console(
         file=stream,
@@ -244,9 +244,16 @@ def _by_file(findings: Sequence[Finding]) -> Iterator[tuple[str, list[Finding]]]
 
 
 def _by_rule(findings: Sequence[Finding]) -> Iterator[tuple[Rule, list[Finding]]]:
-    """Give each rule's findings, the worst rule first, in the order they were found."""
+    """Give each rule's findings: what attackers use, then the worst rule first, then by EPSS."""
     rules: dict[str, list[Finding]] = {}
     for finding in findings:
         rules.setdefault(finding.rule.id, []).append(finding)
-    for group in sorted(rules.values(), key=lambda group: -group[0].severity):
-        yield group[0].rule, group
+    for group in sorted(rules.values(), key=lambda group: min(map(_urgency, group))):
+        yield group[0].rule, sorted(group, key=_urgency)
+
+
+def _urgency(finding: Finding) -> tuple[bool, int, float]:
+    """Order findings: known to be used by attackers, severity, probability of being used."""
+    epss = finding.facts.get("epss")
+    likely = epss if isinstance(epss, float) else 0.0
+    return finding.facts.get("kev") is not True, -finding.severity, -likely

@@ -43,6 +43,8 @@ def verdict_sentence(report: Report) -> str:
         at_threshold = sum(finding.severity >= report.fail_on for finding in report.findings)
         number = count(at_threshold, "finding") if at_threshold else "nothing"
         decided = f"{number} at or above {report.fail_on.label}"
+    if report.verdict is Verdict.FAIL and not at_threshold:
+        decided += ", but another gate or a finding that is not shown does"
     if report.verdict is Verdict.INCOMPLETE:
         return f"INCOMPLETE: {decided}, but {unexamined or 'not everything could be examined'}"
     sentence = f"{report.verdict.value.upper()}: {decided}"
