@@ -55,6 +55,8 @@ def scan_command(
     format_: opt.FormatName = None,
     output: opt.OutputFiles = None,
     fail_on: opt.FailOn = None,
+    fail_on_kev: opt.FailOnKev = None,
+    fail_on_epss: opt.FailOnEpss = None,
     min_severity: opt.MinSeverity = None,
     min_confidence: opt.MinConfidence = None,
     only: opt.Only = None,
@@ -86,6 +88,8 @@ def scan_command(
     outputs = outputs_of(format_, output or ())
     flags = {
         "fail_on": fail_on,
+        "fail_on_kev": fail_on_kev,
+        "fail_on_epss": fail_on_epss,
         "min_severity": min_severity,
         "min_confidence": min_confidence,
         "exclude": exclude,
@@ -169,6 +173,11 @@ def rules_command(rules: opt.Rules = None) -> None:
 @db_app.command("update")
 def db_update(
     source: opt.UpdateFrom = None,
+    full: opt.Full = False,
+    with_epss: opt.WithEpss = False,
+    with_kev: opt.WithKev = False,
+    epss_from: opt.EpssFrom = None,
+    kev_from: opt.KevFrom = None,
     db: opt.Db = None,
     quiet: opt.Quiet = False,
     config: opt.ConfigFile = None,
@@ -179,9 +188,17 @@ def db_update(
 
     settings = _settings({"db": db}, config, isolated=isolated)
     with Console(quiet=quiet, progress=not quiet) as console:
-        data = update_store(settings, source, console.progress)
+        data = update_store(
+            settings,
+            source,
+            console.progress,
+            full=full,
+            epss=epss_from or ("" if with_epss else None),
+            kev=kev_from or ("" if with_kev else None),
+        )
     if not quiet:
-        typer.echo(f"{data.records:,} advisories, newest {data.updated:%Y-%m-%d}, from {data.origin}")
+        newest = f"{data.updated:%Y-%m-%d}" if data.updated is not None else "unknown"
+        typer.echo(f"{data.records:,} advisories, newest {newest}, from {data.origin}")
 
 
 @db_app.command("status")

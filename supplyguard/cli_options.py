@@ -20,6 +20,14 @@ OutputFiles = Annotated[
     typer.Option("--output", "-o", help="Write to a file, format by its suffix; repeatable."),
 ]
 FailOn = Annotated[str | None, typer.Option(help="Least severity that fails, or never (default: high).")]
+FailOnKev = Annotated[
+    bool | None,
+    typer.Option("--fail-on-kev", help="Fail on vulnerabilities that attackers are known to use."),
+]
+FailOnEpss = Annotated[
+    float | None,
+    typer.Option("--fail-on-epss", help="Fail on vulnerabilities that are this likely to be used, 0 to 1."),
+]
 MinSeverity = Annotated[str | None, typer.Option(help="Least severity that is reported.")]
 MinConfidence = Annotated[str | None, typer.Option(help="Least confidence that is reported.")]
 Only = Annotated[list[Aspect] | None, typer.Option(help="Do this part of the work only; repeatable.")]
@@ -60,6 +68,15 @@ RuleId = Annotated[str, typer.Argument(help="A rule's id.")]
 UpdateFrom = Annotated[
     str | None, typer.Option("--from", help="A local zip or another address; default: OSV's PyPI zip.")
 ]
+Full = Annotated[bool, typer.Option("--full", help="Fetch all records, not only those that are new.")]
+WithEpss = Annotated[
+    bool, typer.Option("--with-epss", help="Fetch EPSS too: how likely a vulnerability is to be used.")
+]
+WithKev = Annotated[
+    bool, typer.Option("--with-kev", help="Fetch CISA's catalogue of known exploited vulnerabilities too.")
+]
+EpssFrom = Annotated[str | None, typer.Option("--epss-from", help="EPSS's file, or another address of it.")]
+KevFrom = Annotated[str | None, typer.Option("--kev-from", help="KEV's JSON file, or another address.")]
 
 
 def version_flag(callback: Callable[[bool], None]) -> Any:

@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 import os
+import re
 import tomllib
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Final, TypeVar
@@ -34,6 +35,8 @@ class Settings:
     exclude: tuple[str, ...] = ()
     gitignore: bool = False
     fail_on: Severity | None = Severity.HIGH
+    fail_on_kev: bool = False
+    fail_on_epss: float | None = None
     min_severity: Severity = Severity.INFO
     min_confidence: Confidence = Confidence.LOW
     offline: bool = False
@@ -52,6 +55,8 @@ KINDS: Final[Mapping[str, str]] = {
     "exclude": "texts",
     "gitignore": "flag",
     "fail_on": "threshold",
+    "fail_on_kev": "flag",
+    "fail_on_epss": "share",
     "min_severity": "severity",
     "min_confidence": "confidence",
     "offline": "flag",
@@ -175,8 +180,8 @@ def _convert(value: Any, kind: str, where: str, folder: Path) -> Any:
         if not isinstance(value, list | tuple) or not all(isinstance(each, str | Path) for each in value):
             raise ConfigError(f"{where}: expected a list of texts")
         return tuple(folder / each for each in value) if kind == "paths" else tuple(str(v) for v in value)
-    if kind == "days":
-        return _days(value, where)
+    if kind in _NUMBERS:
+        return _NUMBERS[kind](value, where)
     if not isinstance(value, str | Path):
         raise ConfigError(f"{where}: expected a text")
     if kind == "path":
@@ -195,6 +200,18 @@ def _days(value: Any, where: str) -> int:
     if not isinstance(value, int) or isinstance(value, bool) or value < 0:
         raise ConfigError(f"{where}: expected a whole number of days, 0 or more")
     return value
+
+
+def _share(value: Any, where: str) -> float:
+    """Read a number from 0 to 1; an environment variable gives it as text."""
+    if isinstance(value, str) and re.fullmatch(r"[01]|[01]?\.\d{1,20}", value):
+        value = float(value)
+    if not isinstance(value, int | float) or isinstance(value, bool) or not 0 <= value <= 1:
+        raise ConfigError(f"{where}: expected a number from 0 to 1")
+    return float(value)
+
+
+_NUMBERS: Final[Mapping[str, Callable[[Any, str], float]]] = {"days": _days, "share": _share}
 
 
 def _level(text: str, kind: type[S], where: str, extra: str = "") -> S:

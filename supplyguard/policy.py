@@ -62,9 +62,15 @@ class InlineIgnore:
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class Policy:
-    """What is reported (min_*), and what gates (fail_on; None: nothing does)."""
+    """What is reported (min_*), and what gates (fail_on; None: nothing does).
+
+    fail_on_kev: any vulnerability that attackers are known to use gates too. fail_on_epss: so does
+    one whose EPSS probability is at least this.
+    """
 
     fail_on: Severity | None = Severity.HIGH
+    fail_on_kev: bool = False
+    fail_on_epss: float | None = None
     min_severity: Severity = Severity.INFO
     min_confidence: Confidence = Confidence.LOW
     allow_incomplete: bool = False
@@ -108,14 +114,19 @@ def decide(
             kept.append(finding)
         else:
             suppressed.append(replace(finding, suppression=suppression))
-    said = (*notifications, *_ignore_notices(ignores, report_unused=report_unused))
+    gated = [finding for finding in kept if _exploited(finding, policy)]
+    said = (
+        *notifications,
+        *_ignore_notices(ignores, report_unused=report_unused),
+        *_gate_notice(gated),
+    )
     shown = tuple(
         finding
         for finding in kept
         if finding.severity >= policy.min_severity and finding.rule.confidence >= policy.min_confidence
     )
     return Decision(
-        verdict=_verdict(kept, said, policy),
+        verdict=Verdict.FAIL if gated else _verdict(kept, said, policy),
         findings=shown,
         suppressed=tuple(suppressed),
         below_threshold=len(kept) - len(shown),
@@ -270,6 +281,23 @@ def _ignore_notices(ignores: _Ignores, *, report_unused: bool) -> Iterable[Notif
         elif report_unused and id(comment) not in ignores.used:
             text = f"the ignore of {names} matches nothing"
             yield Notification(code="ignore-unused", message=text, location=place)
+
+
+def _exploited(finding: Finding, policy: Policy) -> bool:
+    """Whether what is known of attacks gates a finding."""
+    if policy.fail_on_kev and finding.facts.get("kev") is True:
+        return True
+    epss = finding.facts.get("epss")
+    return policy.fail_on_epss is not None and isinstance(epss, float) and epss >= policy.fail_on_epss
+
+
+def _gate_notice(gated: Sequence[Finding]) -> Iterable[Notification]:
+    """Say which findings failed the run by what is known of attacks, whatever their severity."""
+    if gated:
+        names = ", ".join(dict.fromkeys(str(finding.facts.get("id")) for finding in gated[:8]))
+        more = f" and {len(gated) - 8:,} more" if len(gated) > 8 else ""
+        text = f"failed by --fail-on-kev or --fail-on-epss: {names}{more}"
+        yield Notification(code="exploitation-gate", message=text)
 
 
 def _verdict(findings: Sequence[Finding], notifications: Sequence[Notification], policy: Policy) -> Verdict:

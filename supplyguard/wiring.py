@@ -35,6 +35,8 @@ def run_scan(
     """Scan `targets` as `settings` say."""
     policy = Policy(
         fail_on=settings.fail_on,
+        fail_on_kev=settings.fail_on_kev,
+        fail_on_epss=settings.fail_on_epss,
         min_severity=settings.min_severity,
         min_confidence=settings.min_confidence,
         allow_incomplete=settings.allow_incomplete,
@@ -66,12 +68,30 @@ def store_path(settings: Settings) -> Path:
 
 
 def update_store(
-    settings: Settings, source: str | None, progress: Callable[[str], None] = silent
+    settings: Settings,
+    source: str | None,
+    progress: Callable[[str], None] = silent,
+    *,
+    full: bool = False,
+    epss: str | None = None,
+    kev: str | None = None,
 ) -> AdvisoryData:
-    """Fetch advisory data into the store; raises SupplyguardError and leaves the old store whole."""
+    """Fetch advisory data into the store; raises SupplyguardError and leaves the old store whole.
+
+    epss, kev: file or address of what is known of exploitation ("": the public address), None to
+    leave that as it is.
+    """
+    from supplyguard.advisories import exploitation  # noqa: PLC0415 - heavy: the network
     from supplyguard.advisories.update import update  # noqa: PLC0415 - heavy: the network
 
-    return update(store_path(settings), source, progress=progress)
+    path = store_path(settings)
+    data = update(path, source, full=full, progress=progress)
+    if epss is None and kev is None:
+        return data
+    sources = exploitation.Sources(
+        epss=exploitation.EPSS_URL if epss == "" else epss, kev=exploitation.KEV_URL if kev == "" else kev
+    )
+    return exploitation.update_exploited(path, sources, progress=progress)
 
 
 def store_status(settings: Settings) -> Iterator[str]:

@@ -137,3 +137,18 @@ def test_other_ages_are_errors(text: str, tmp_path: Path) -> None:
     (tmp_path / "supplyguard.toml").write_text(f"max-db-age = {text}")
     with pytest.raises(ConfigError, match=r"max-db-age: expected a whole number of days"):
         load(tmp_path)
+
+
+def test_a_share_is_a_number_from_0_to_1(tmp_path: Path) -> None:
+    (tmp_path / "supplyguard.toml").write_text("fail-on-epss = 0.25\nfail-on-kev = true")
+    assert load(tmp_path).fail_on_epss == 0.25
+    assert load(tmp_path).fail_on_kev is True
+    assert load(tmp_path, {"SUPPLYGUARD_FAIL_ON_EPSS": ".5"}).fail_on_epss == 0.5
+    assert load(tmp_path, fail_on_epss=1.0).fail_on_epss == 1.0
+
+
+@pytest.mark.parametrize("text", ["-0.1", "1.1", "nan", "true", '"much"', "[]"])
+def test_other_shares_are_errors(text: str, tmp_path: Path) -> None:
+    (tmp_path / "supplyguard.toml").write_text(f"fail-on-epss = {text}")
+    with pytest.raises(ConfigError, match=r"fail-on-epss: expected a number from 0 to 1"):
+        load(tmp_path)

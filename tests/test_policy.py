@@ -210,3 +210,32 @@ def test_an_ignore_is_read() -> None:
 def test_a_wrong_ignore_is_refused(entry: Any, message: str) -> None:
     with pytest.raises(ConfigError, match=message):
         parse_ignore(entry, "here")
+
+
+@pytest.mark.parametrize(
+    ("facts", "policy", "fails"),
+    [
+        ({"kev": True}, Policy(fail_on_kev=True), True),
+        ({"kev": False}, Policy(fail_on_kev=True), False),
+        ({}, Policy(fail_on_kev=True, fail_on_epss=0.0), False),
+        ({"kev": True}, Policy(), False),
+        ({"epss": 0.5}, Policy(fail_on_epss=0.5), True),
+        ({"epss": 0.49}, Policy(fail_on_epss=0.5), False),
+        ({"epss": None}, Policy(fail_on_epss=0.0), False),
+        ({"epss": 0.9}, Policy(), False),
+        ({"epss": 0.9}, Policy(fail_on=None, fail_on_epss=0.5), True),
+    ],
+)
+def test_what_attackers_use_gates(facts: dict[str, Any], policy: Policy, fails: bool) -> None:
+    decision = decided(finding(severity=Severity.LOW, id="CVE-1", **facts), policy=policy)
+    assert decision.verdict is (Verdict.FAIL if fails else Verdict.PASS)
+    assert [one.message for one in decision.notifications] == [
+        "failed by --fail-on-kev or --fail-on-epss: CVE-1"
+    ] * fails
+
+
+def test_many_gated_findings_are_counted() -> None:
+    many = [finding(severity=Severity.LOW, id=f"CVE-{count}", kev=True) for count in range(11)]
+    (note,) = decided(*many, policy=Policy(fail_on_kev=True)).notifications
+    assert note.message.endswith("CVE-7 and 3 more")
+    assert not note.incomplete

@@ -114,6 +114,11 @@ class Store:
         except (KeyError, ValueError) as error:
             raise StoreError(f"the advisory store {self.path} is damaged: {error}", hint=_REBUILD) from error
 
+    def seen(self) -> dict[str, str]:
+        """Give every record that the store was made of, with its time: as written, "" when unknown."""
+        with self._open() as connection:
+            return dict(connection.execute("SELECT id, modified FROM seen"))
+
     def exploited(self, ids: Collection[str]) -> tuple[float | None, bool]:
         """Give a problem's highest EPSS probability (None: not known) and whether it is in KEV."""
         if not any(self.meta.get(key) for key in _EXTRAS):

@@ -11,7 +11,7 @@ from pathlib import Path
 from typing import Final
 
 from supplyguard import fetch
-from supplyguard.advisories import store, store_build
+from supplyguard.advisories import incremental, store, store_build
 from supplyguard.advisories.documents import item_of
 from supplyguard.advisories.osv import Record
 from supplyguard.errors import MalformedError, StoreError
@@ -45,37 +45,59 @@ def update(
     store_path: Path,
     source: str | None = None,
     *,
+    full: bool = False,
     progress: Progress | None = None,
     limits: ZipLimits | None = None,
 ) -> AdvisoryData:
     """Fill the store from a local zip or an address (default: OSV) and say what it now holds.
 
-    An address whose ETag is that of the store is not fetched again. An interrupted download goes
-    on where it stopped. Raises StoreError or FetchError; the old store then stays as it was.
+    A store of the same address only gets what is new, record by record; the whole zip is fetched
+    where that is not possible, or `full` is set. An interrupted download goes on where it stopped.
+    Raises StoreError or FetchError; the old store then stays as it was.
     """
     say = progress if progress is not None else _silent
     origin = source or DEFAULT_SOURCE
     bounds = limits if limits is not None else ZipLimits()
     with store.lock(store_path):
-        if not re.match(r"[A-Za-z][A-Za-z0-9+.-]+://", origin):
+        if not is_address(origin):
             path = Path(origin)
             if not path.is_file():
                 raise StoreError(f"no such file: {origin}", hint="give OSV's zip of PyPI, or its address")
             store_build.build(store_path, _records(path, bounds, say), source=origin)
-            return store.Store(store_path).data()
-        got = fetch.download(
-            origin,
-            store_path.parent / "downloads",
-            limits=fetch.Limits(size=bounds.archive, seconds=1800.0),
-            etag=_known_etag(store_path, origin),
-            progress=lambda done, total: say(_amount(done, total)),
-        )
-        if got is not None:
-            try:
-                store_build.build(store_path, _records(got.path, bounds, say), source=origin, etag=got.etag)
-            finally:
-                got.path.unlink(missing_ok=True)
+        elif full or not _refreshed(store_path, origin, say):
+            _import(store_path, origin, bounds, say, full=full)
         return store.Store(store_path).data()
+
+
+def is_address(text: str) -> bool:
+    """Whether it is an address, not a file's path."""
+    return re.match(r"[A-Za-z][A-Za-z0-9+.-]+://", text) is not None
+
+
+def _refreshed(store_path: Path, origin: str, say: Progress) -> bool:
+    """Bring the store up to date without the whole zip; false where that cannot be done."""
+    try:
+        incremental.refresh(store_path, origin, say)
+    except incremental.OddError as error:
+        say(f"fetching all advisories: {error}")
+        return False
+    return True
+
+
+def _import(store_path: Path, origin: str, bounds: ZipLimits, say: Progress, *, full: bool) -> None:
+    """Fetch the whole zip, unless it is unchanged (ETag) and not forced, and import it."""
+    got = fetch.download(
+        origin,
+        store_path.parent / "downloads",
+        limits=fetch.Limits(size=bounds.archive, seconds=1800.0),
+        etag=None if full else _known_etag(store_path, origin),
+        progress=lambda done, total: say(_amount(done, total)),
+    )
+    if got is not None:
+        try:
+            store_build.build(store_path, _records(got.path, bounds, say), source=origin, etag=got.etag)
+        finally:
+            got.path.unlink(missing_ok=True)
 
 
 def _silent(_text: str) -> None:
