@@ -6,11 +6,13 @@ from collections.abc import Iterator
 from typing import Protocol
 
 from supplyguard.finding import Evidence, Notification
-from supplyguard.inspectors import keras_h5, keras_zip
 from supplyguard.inspectors.on_demand import (
     OnDemand,
     begins,
     compressed_like,
+    either,
+    holds,
+    named,
     object_follows,
     pickle_like,
     tar_like,
@@ -43,8 +45,8 @@ INSPECTORS: tuple[Inspector, ...] = (
     OnDemand("torch_zip", zip_like),
     OnDemand("safetensors_file", object_follows),
     OnDemand("compressed", compressed_like),
-    keras_h5,
-    keras_zip,
+    OnDemand("keras_h5", either(holds(b"\x89HDF\r\n"), named(".h5", ".hdf5", ".hdf"))),
+    OnDemand("keras_zip", either(named(".json"), holds(b'"class_name"'))),
     OnDemand("lfs_pointer", begins(b"version http")),
     OnDemand("tar_archive", tar_like),
     OnDemand("numpy_array", begins(b"\x93NUMPY")),

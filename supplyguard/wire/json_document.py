@@ -15,9 +15,10 @@ _MOST_DIGITS: Final = 4300
 """Longer integers are kept as 0: Python refuses to convert them, and no model has them."""
 
 
-def parse_json(data: bytes, budget: Budget) -> Any:
+def parse_json(data: bytes, budget: Budget, *, repeated: dict[str, None] | None = None) -> Any:
     """Parse UTF-8 JSON into dicts, lists, texts and numbers.
 
+    repeated: takes the keys that occur twice in one object, whose last value counts.
     Raises BudgetExceededError past a limit and MalformedError for what is not JSON.
     """
     limits = budget.limits
@@ -26,8 +27,18 @@ def parse_json(data: bytes, budget: Budget) -> Any:
     budget.spend(Resource.NODES, data.count(b":") + data.count(b",") + 1)
     if depth_of(data) > limits.document_depth:
         raise BudgetExceededError("document_depth", limits.document_depth)
+
+    def made(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
+        found: dict[str, Any] = {}
+        for key, value in pairs:
+            if key in found and repeated is not None:
+                repeated[key] = None
+            found[key] = value
+        return found
+
+    hook = None if repeated is None else made
     try:
-        return json.loads(data.decode("utf-8-sig"), parse_int=_integer)
+        return json.loads(data.decode("utf-8-sig"), parse_int=_integer, object_pairs_hook=hook)
     except (ValueError, RecursionError) as error:
         raise MalformedError(f"not JSON: {error}") from error
 

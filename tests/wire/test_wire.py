@@ -235,3 +235,11 @@ def test_a_cursor_over_a_part_of_a_window() -> None:
     for start, end in ((1, 5), (5, 10), (5, 4)):
         with pytest.raises(MalformedError):
             Cursor.over(window, start, end)
+
+
+def test_repeated_keys_are_told_and_the_last_value_counts() -> None:
+    repeated: dict[str, None] = {}
+    data = b'{"a": 1, "b": {"c": 1, "c": 2}, "d": [{"e": 1, "e": 3}], "a": 4}'
+    assert parse_json(data, Budget(), repeated=repeated) == {"a": 4, "b": {"c": 2}, "d": [{"e": 3}]}
+    assert set(repeated) == {"a", "c", "e"}
+    assert parse_json(b'{"a": 1}', Budget(), repeated={}) == {"a": 1}
