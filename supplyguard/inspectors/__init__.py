@@ -50,6 +50,7 @@ INSPECTORS: tuple[Inspector, ...] = (
     OnDemand("lfs_pointer", begins(b"version http")),
     OnDemand("tar_archive", tar_like),
     OnDemand("numpy_array", begins(b"\x93NUMPY")),
+    OnDemand("onnx", either(begins(b"\x08"), named(".onnx"))),
     OnDemand("seven_zip", begins(b"7z\xbc\xaf", b"Rar!", b"MSCF", b"!<arch>")),
 )
 """Each is imported when a file passes its first look. A new one is a line here, in the order of work."""

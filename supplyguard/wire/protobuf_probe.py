@@ -17,13 +17,15 @@ from supplyguard.wire.protobuf import Field, Message
 from supplyguard.wire.window import Window
 
 MOST_FIELDS: Final = 64
+NOT_A_WIRE: Final = -1
 _FAR: Final = 1 << 62
 
 
-def top_fields(probe: Probe, schema: Mapping[int, int]) -> list[Field] | None:
+def top_fields(probe: Probe, schema: Mapping[int, int], *, strict: bool = True) -> list[Field] | None:
     """Give the fields that begin in the head, at most 64; None when one does not fit `schema`.
 
-    schema: the wire type of each field number that the message may have. Bodies are not looked at.
+    schema: the wire type of each field number that the message may have. strict: others do not fit.
+    Bodies are not looked at.
     A field that claims more than the file holds ends the list with None.
     """
     head = probe.head
@@ -32,7 +34,7 @@ def top_fields(probe: Probe, schema: Mapping[int, int]) -> list[Field] | None:
     found: list[Field] = []
     try:
         for field in Message(window, 0, end, Budget()):
-            if schema.get(field.number) != field.wire:
+            if schema.get(field.number, NOT_A_WIRE if strict else field.wire) != field.wire:
                 return None
             found.append(field)
             if len(found) >= MOST_FIELDS or field.offset + field.length >= len(head):
