@@ -149,8 +149,9 @@ def _shown(given: Arguments) -> str:
     return "..." if given is None else ", ".join(show_all(given[:8]))
 
 
-def _inert(_: Context, callee: Global, given: Arguments, offset: int) -> Value:
-    return Instance(callee, given, offset)
+def _inert(context: Context, callee: Global, given: Arguments, offset: int) -> Value:
+    known = evaluate.result(context, callee, given, offset)
+    return known if known is not None else Instance(callee, given, offset)
 
 
 def _type(context: Context, callee: Global, given: Arguments, offset: int) -> Value:

@@ -32,6 +32,7 @@ DILL_SETTER: Final = ("dill._dill", "_setattr", "builtins.setattr")
 """How dill fills closures: getattr(dill._dill, "_setattr", setattr)."""
 MAX_REPEATED: Final = 256
 """How many times one operand is called for the items of a sequence."""
+_UNREVIEWED: Final = frozenset({Effect.UNKNOWN, Effect.UNKNOWN_STDLIB})
 _REVIEWED: Final = frozenset({Effect.INERT, Effect.TYPE, Effect.SETSTATE, Effect.CONDITIONAL})
 
 
@@ -49,7 +50,7 @@ def attribute(context: Context, owner: Value, name: str, offset: int) -> Value:
         return context.reached(owner.name, name, offset)
     if isinstance(owner, Global):
         judgement = context.knowledge.judge(owner.module, f"{owner.name}.{name}")
-        if judgement.effect is Effect.UNKNOWN and owner.effect in _REVIEWED:
+        if judgement.effect in _UNREVIEWED and owner.effect in _REVIEWED:
             return Attribute(owner, name)
         return context.reached(owner.module, f"{owner.name}.{name}", offset)
     if isinstance(owner, Instance) and isinstance(owner.callee, Global):
@@ -101,7 +102,7 @@ def _item_at(context: Context, owner: Value, key: Value) -> Value:
     if isinstance(owner, Container) and owner.kind is Kind.DICT:
         for known, value in reversed(context.pairs(owner) or []):
             if known == key and isinstance(key, str | int | bytes):
-                return value
+                return Computed(value) if isinstance(value, str) else value
     elif isinstance(key, int):
         items = context.items(owner) if isinstance(owner, Container) else owner
         if isinstance(items, tuple | str | bytes) and -len(items) <= key < len(items):

@@ -67,7 +67,7 @@ _READS: Final = {
 _ONE_BYTE: Final = {
     Family.TEXT: rb"[N]",
     Family.NUMBERED: rb"[N\x88\x89)\]}\x85-\x87]",
-    Family.MEMOIZE: rb"[N\x88\x89)\]}\x8f\x85-\x87]",
+    Family.MEMOIZE: rb"[N\x88\x89)\]}\x8f\x85-\x87\x94]",
 }
 _CLOSERS: Final = {Family.TEXT: rb"[tld]", Family.NUMBERED: rb"[eutld]", Family.MEMOIZE: rb"[eu\x90tld\x91]"}
 _NUMBERS: Final = rb"K.|M..|J.{4}|\x8a" + _counted(0, 9)
@@ -85,10 +85,12 @@ def _texts(family: Family) -> bytes:
 
 def _flat(family: Family) -> bytes:
     """Make the pattern of one opcode that is no mark, the most frequent ones first."""
-    parts = [_texts(family), _ONE_BYTE[family], _WRITES[family], _READS[family]]
+    parts = [_texts(family), _ONE_BYTE[family], _READS[family]]
     if family is not Family.TEXT:
-        parts = [rb"G.{8}", *parts, _NUMBERS, rb"[CU]" + _counted(0)]
-    return b"|".join(parts)
+        parts = [rb"G.{8}", *parts, _NUMBERS]
+    if family is not Family.MEMOIZE:
+        parts.append(_WRITES[family])
+    return b"|".join([*parts, rb"[CU]" + _counted(0)] if family is not Family.TEXT else parts)
 
 
 def _literals(family: Family) -> bytes:

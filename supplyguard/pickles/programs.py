@@ -251,8 +251,7 @@ class _Scan:
 
     def _follow(self) -> Iterator[Member | Notification]:
         """Send the payloads where they are read: other formats out, pickles onto our own list."""
-        payloads, self.payloads[:] = list(self.payloads), []
-        for each in payloads:
+        for each in self._payloads():
             member = self._payload_member(each)
             with closing(member.open()) as file:
                 head = file.read(HEAD)
@@ -270,6 +269,16 @@ class _Scan:
                     self.job.work.append(
                         _Source(member=member, depth=self.source.depth + 1, loaded=each.loaded)
                     )
+
+    def _payloads(self) -> list[Payload]:
+        """Take the payloads, each once, however many calls were given it."""
+        once: dict[object, Payload] = {}
+        for each in self.payloads:
+            key = (each.data.offset, each.data.length) if isinstance(each.data, View) else each.data
+            if key not in once or each.loaded:
+                once[key] = each
+        self.payloads.clear()
+        return list(once.values())
 
     def _payload_member(self, payload: Payload) -> Member:
         data = payload.data
