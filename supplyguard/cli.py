@@ -66,6 +66,7 @@ def scan_command(
     allow_incomplete: opt.AllowIncomplete = None,
     exit_zero: opt.ExitZero = False,
     baseline: opt.Baseline = None,
+    vex: opt.Vex = None,
     hub_cache: opt.HubCache = None,
     db: opt.Db = None,
     max_db_age: opt.MaxDbAge = None,
@@ -97,6 +98,7 @@ def scan_command(
         "offline": offline,
         "allow_incomplete": allow_incomplete,
         "baseline": baseline,
+        "vex": vex,
         "hub_cache": hub_cache,
         "db": db,
         "max_db_age": max_db_age,
@@ -168,6 +170,28 @@ def rules_command(rules: opt.Rules = None) -> None:
     width = max(len(rule.id) for rule in catalogue.rules)
     for rule in catalogue.rules:
         typer.echo(f"{rule.id:<{width}}  {rule.severity.label:<8}  {rule.name}")
+
+
+@app.command("vex")
+def vex_command(
+    targets: opt.Targets = None,
+    output: opt.VexOutput = None,
+    author: opt.Author = "Unknown Author",
+    offline: opt.Offline = None,
+    db: opt.Db = None,
+    config: opt.ConfigFile = None,
+    isolated: opt.Isolated = False,
+) -> None:
+    """Write the configured ignores that name an advisory as an OpenVEX document."""
+    from supplyguard.wiring import run_vex  # noqa: PLC0415 - heavy: every source
+
+    settings = _settings({"offline": offline, "db": db}, config, isolated=isolated)
+    with Console(progress=True) as console:
+        text = run_vex(targets or [Path()], settings, author=author, progress=console.progress)
+    if output is None:
+        typer.echo(text, nl=False)
+    else:
+        output.write_text(text, encoding="utf-8")
 
 
 @db_app.command("update")

@@ -44,6 +44,14 @@ ExitZero = Annotated[bool, typer.Option("--exit-zero", help="Exit with 0 whateve
 Baseline = Annotated[
     Path | None, typer.Option(help="An earlier JSON or SARIF report; its findings are accepted.")
 ]
+Vex = Annotated[
+    list[Path] | None,
+    typer.Option("--vex", help="OpenVEX document; what it calls not affected is accepted; repeatable."),
+]
+Author = Annotated[str, typer.Option(help="Who makes the statements.")]
+VexOutput = Annotated[
+    Path | None, typer.Option("--output", "-o", help="Write to this file instead of printing.")
+]
 HubCache = Annotated[Path | None, typer.Option(help="Folder of the Hugging Face cache.")]
 Db = Annotated[Path | None, typer.Option("--db", help="Advisory database file.")]
 MaxDbAge = Annotated[

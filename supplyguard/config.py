@@ -42,6 +42,7 @@ class Settings:
     offline: bool = False
     allow_incomplete: bool = False
     baseline: Path | None = None
+    vex: tuple[Path, ...] = ()
     db: Path | None = None
     max_db_age: int = 7
     hub_cache: Path | None = None
@@ -62,6 +63,7 @@ KINDS: Final[Mapping[str, str]] = {
     "offline": "flag",
     "allow_incomplete": "flag",
     "baseline": "path",
+    "vex": "paths",
     "db": "path",
     "max_db_age": "days",
     "hub_cache": "path",

@@ -91,6 +91,7 @@ class SuppressionKind(StrEnum):
     INLINE = "inline"
     CONFIGURED = "configured"
     BASELINE = "baseline"
+    VEX = "vex"
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)

@@ -7,7 +7,7 @@ import json
 import re
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
-from datetime import date
+from datetime import date, datetime
 from pathlib import Path
 from typing import Any, Final
 
@@ -26,6 +26,16 @@ from supplyguard.inventory import Location
 INLINE: Final = re.compile(
     r"(?:#|//|<!--)\s*supplyguard:\s*ignore\[(?P<rules>[a-z0-9-]+(?:\s*,\s*[a-z0-9-]+)*)\](?P<reason>[^\r\n]*)"
 )
+ADVISORY_KIND: Final = "dependency-advisory"
+"""The kind of Evidence that VEX statements are about."""
+JUSTIFICATIONS: Final = (
+    "component_not_present",
+    "vulnerable_code_not_present",
+    "vulnerable_code_not_in_execute_path",
+    "vulnerable_code_cannot_be_controlled_by_adversary",
+    "inline_mitigations_already_exist",
+)
+"""Why something is not affected, in OpenVEX 0.2.0's words."""
 CODE_BEFORE: Final = re.compile(r"[^\s\"',]")
 """A line that has something besides blanks and JSON quotes before the comment holds code."""
 
@@ -37,6 +47,7 @@ class Ignore:
     rule: a rule's id. path: glob over the artifact's path ("*" crosses "/"). member: glob over the
     member path joined with "!". sha256: only this content. advisory: only findings that name this
     advisory id or alias. origin: where it was written. expires: last day on which it holds.
+    justification: why the project is not affected, in OpenVEX's words, for `supplyguard vex`.
     """
 
     rule: str
@@ -46,7 +57,24 @@ class Ignore:
     sha256: str | None = None
     advisory: str | None = None
     expires: date | None = None
+    justification: str | None = None
     origin: str = ""
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class VexStatement:
+    """What a VEX document says of one vulnerability in some packages.
+
+    ids: of the vulnerability. products: (normalised name, version or None: every version) of PyPI
+    packages. accepts: the products are not affected, or fixed. issued: later statements override
+    earlier ones.
+    """
+
+    ids: frozenset[str]
+    products: frozenset[tuple[str, str | None]]
+    accepts: bool
+    reason: str
+    issued: datetime
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -75,6 +103,7 @@ class Policy:
     min_confidence: Confidence = Confidence.LOW
     allow_incomplete: bool = False
     ignores: tuple[Ignore, ...] = ()
+    vex: tuple[VexStatement, ...] = ()
     baseline: frozenset[tuple[str, str]] = frozenset()
 
 
@@ -181,7 +210,7 @@ def parse_ignore(entry: Any, where: str) -> Ignore:
     """Read one `[[ignore]]` table; raises ConfigError with the path to the bad key."""
     if not isinstance(entry, dict):
         raise ConfigError(f"{where}: expected a table")
-    allowed = {"rule", "reason", "path", "member", "sha256", "advisory", "expires"}
+    allowed = {"rule", "reason", "path", "member", "sha256", "advisory", "expires", "justification"}
     for key in entry:
         if key not in allowed:
             raise ConfigError(f"{where}.{key}: unknown key", hint=f"one of {', '.join(sorted(allowed))}")
@@ -196,9 +225,11 @@ def parse_ignore(entry: Any, where: str) -> Ignore:
     for key in ("rule", "reason"):
         if not isinstance(entry.get(key), str) or not entry[key].strip():
             raise ConfigError(f"{where}.{key}: required, a text")
-    for key in ("path", "member", "sha256", "advisory"):
+    for key in ("path", "member", "sha256", "advisory", "justification"):
         if key in entry and not isinstance(entry[key], str):
             raise ConfigError(f"{where}.{key}: expected a text")
+    if entry.get("justification", JUSTIFICATIONS[0]) not in JUSTIFICATIONS:
+        raise ConfigError(f"{where}.justification: not one of {', '.join(JUSTIFICATIONS)}")
     return Ignore(**{**entry, "expires": expires, "origin": where})
 
 
@@ -240,16 +271,41 @@ def _suppression(finding: Finding, ignores: _Ignores) -> Suppression | None:
             place = Location(uri=comment.uri, line=comment.line)
             return Suppression(kind=SuppressionKind.INLINE, reason=comment.reason, location=place)
     for ignore in ignores.policy.ignores:
-        if _covers(ignore, finding, ignores.digests):
+        if covers(ignore, finding, ignores.digests):
             ignores.used.add(id(ignore))
             if ignores.holds(ignore):
                 return Suppression(kind=SuppressionKind.CONFIGURED, reason=ignore.reason)
+    statement = _vex_of(finding, ignores.policy.vex)
+    if statement is not None and statement.accepts:
+        return Suppression(kind=SuppressionKind.VEX, reason=statement.reason)
     if (finding.rule.id, finding.fingerprint) in ignores.policy.baseline:
         return Suppression(kind=SuppressionKind.BASELINE, reason="in the baseline")
     return None
 
 
-def _covers(ignore: Ignore, finding: Finding, digests: Mapping[str, str]) -> bool:
+def _vex_of(finding: Finding, statements: Iterable[VexStatement]) -> VexStatement | None:
+    """Give the latest statement on an advisory's finding; of the same moment, the last one."""
+    if finding.rule.kind != ADVISORY_KIND:
+        return None
+    package, version = finding.facts.get("package"), finding.facts.get("version")
+    names = set(_advisory_ids(finding))
+    fitting = [
+        each
+        for each in statements
+        if not each.ids.isdisjoint(names)
+        and not each.products.isdisjoint({(package, None), (package, version)})
+    ]
+    return max(reversed(fitting), key=lambda each: each.issued, default=None)
+
+
+def _advisory_ids(finding: Finding) -> tuple[object, ...]:
+    """Give every id of the advisory that a finding is of; none for other findings."""
+    aliases = finding.facts.get("aliases")
+    return (*(aliases if isinstance(aliases, tuple) else ()), finding.facts.get("id"))
+
+
+def covers(ignore: Ignore, finding: Finding, digests: Mapping[str, str]) -> bool:
+    """Whether an ignore is of a finding, whether or not it has expired."""
     where = finding.location
     if ignore.rule != finding.rule.id or not fnmatch.fnmatchcase(where.uri, ignore.path):
         return False
@@ -257,11 +313,7 @@ def _covers(ignore: Ignore, finding: Finding, digests: Mapping[str, str]) -> boo
         return False
     if ignore.sha256 is not None and digests.get(where.uri) != ignore.sha256.lower():
         return False
-    if ignore.advisory is not None:
-        aliases = finding.facts.get("aliases")
-        names = aliases if isinstance(aliases, tuple) else ()
-        return ignore.advisory in (*names, finding.facts.get("id"))
-    return True
+    return ignore.advisory is None or ignore.advisory in _advisory_ids(finding)
 
 
 def _ignore_notices(ignores: _Ignores, *, report_unused: bool) -> Iterable[Notification]:

@@ -20,6 +20,7 @@ from supplyguard.rules import load_catalogue
 from supplyguard.scan import ScanOptions, scan, silent
 from supplyguard.sources.folder import WalkOptions
 from supplyguard.sources.hub_cache import default_cache
+from supplyguard.vex import read_vex, write_vex
 
 STORE_NAME: Final = "advisories.sqlite3"
 
@@ -41,6 +42,7 @@ def run_scan(
         min_confidence=settings.min_confidence,
         allow_incomplete=settings.allow_incomplete,
         ignores=settings.ignores,
+        vex=tuple(statement for path in settings.vex for statement in read_vex(path)),
         baseline=read_baseline(settings.baseline) if settings.baseline is not None else frozenset(),
     )
     options = ScanOptions(
@@ -60,6 +62,16 @@ def run_scan(
     if Aspect.DEPENDENCIES in aspects:
         said += _store_notice(settings)
     return replace(report, notifications=(*said, *report.notifications))
+
+
+def run_vex(
+    targets: Sequence[Path], settings: Settings, *, author: str, progress: Callable[[str], None] = silent
+) -> str:
+    """Write an OpenVEX document of the advisories that the configuration ignores in `targets`."""
+    report = run_scan(
+        targets, replace(settings, vex=()), aspects=frozenset({Aspect.DEPENDENCIES}), progress=progress
+    )
+    return write_vex(report.suppressed, settings.ignores, author=author, issued=report.started)
 
 
 def store_path(settings: Settings) -> Path:
