@@ -17,7 +17,7 @@ from supplyguard.wiring import run_scan
 FIXTURES = Path(__file__).parent.parent / "fixtures"
 HONEST = FIXTURES / "honest"
 VERSIONS: dict[str, dict[str, str]] = json.loads((HONEST / "versions.json").read_text(encoding="utf-8"))
-NEEDS_LIBRARIES = {"make_honest", "make_demo_honest"}
+NEEDS_LIBRARIES = {"make_honest", "make_demo_honest", "make_locks"}
 LARGEST = 200_000
 """Bytes of the largest file that the repository keeps."""
 

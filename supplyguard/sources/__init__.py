@@ -9,7 +9,7 @@ from supplyguard.aspect import Aspect
 from supplyguard.finding import Evidence, Notification
 from supplyguard.inventory import Artifact, Dependency, ModelRef
 from supplyguard.limits import Budget
-from supplyguard.sources import notebook, pyproject, python_code, requirements
+from supplyguard.sources import conda, notebook, pipenv, pyproject, python_code, requirements, toml_locks
 
 Item = Dependency | ModelRef | Artifact | Evidence | Notification
 """What a source yields."""
@@ -37,4 +37,12 @@ class Source(Protocol):
         ...
 
 
-SOURCES: tuple[Source, ...] = (requirements, pyproject, python_code, notebook)
+SOURCES: tuple[Source, ...] = (
+    requirements,
+    pyproject,
+    toml_locks,
+    pipenv,
+    conda,
+    python_code,
+    notebook,
+)

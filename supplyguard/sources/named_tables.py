@@ -44,13 +44,10 @@ def read_named(
         if name in style.skipped:
             continue
         location = places.key((*path, name))
-        if NAMED.fullmatch(name) is None:
-            yield unparsed(name, location, "not a package's name")
-            continue
         for each in value if isinstance(value, list) else [value]:
             entry = {"version": each} if isinstance(each, str) else each
             if isinstance(entry, dict):
-                yield from _entry(name, entry, location, style, group)
+                yield from read_one(name, entry, location, style, group)
             else:
                 yield unparsed(name, location, "expected a version or a table")
 
@@ -68,11 +65,15 @@ def source_address(entry: Mapping[str, Any]) -> str | None:
     return next((entry[key] for key in PLACES if isinstance(entry.get(key), str)), None)
 
 
-def _entry(
+def read_one(
     name: str, entry: Mapping[str, Any], location: Location, style: Style, group: str | None
 ) -> Iterator[Found]:
+    """Yield the dependency that one key and its table say, and what is odd about it."""
     from packaging.utils import canonicalize_name  # noqa: PLC0415 - heavy: few projects have such tables
 
+    if NAMED.fullmatch(name) is None:
+        yield unparsed(name, location, "not a package's name")
+        return
     version = entry.get("version", "")
     specifier = style.specifier(version) if isinstance(version, str) else None
     if specifier is None:
@@ -81,16 +82,15 @@ def _entry(
     url = source_address(entry)
     reference = read_reference(url) if url is not None else None
     exact = exact_version(specifier)
-    extras = entry.get("extras")
+    listed = entry.get("extras")
+    extras = listed if isinstance(listed, list) else []
     dependency = Dependency(
         name=canonicalize_name(name),
         raw_name=name,
         location=location,
         version=exact if exact is not None or reference is None else reference.version,
         specifier=specifier,
-        extras=tuple(sorted(each for each in extras if isinstance(each, str)))
-        if isinstance(extras, list)
-        else (),
+        extras=tuple(sorted(each for each in extras if isinstance(each, str))),
         marker=_marker(entry, style),
         group=group,
         url=mask(url) if url is not None else None,

@@ -241,7 +241,7 @@ def test_a_place_that_is_not_found_falls_back_to_the_table(
     )
     numpy, flask = dependencies(collect(pyproject, "pyproject.toml", text))
     assert (numpy.location.line, flask.location.line) == (3, 3)
-    monkeypatch.setattr(pyproject, "find_positions", lambda _text: nothing)
+    monkeypatch.setattr(toml_document, "find_positions", lambda _text: nothing)
     places = [each.location.line for each in dependencies(collect(pyproject, "pyproject.toml", text))]
     assert places == [1, 1]
     # a span that holds other text than tomllib says is not believed
