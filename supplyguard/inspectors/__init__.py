@@ -51,6 +51,8 @@ INSPECTORS: tuple[Inspector, ...] = (
     OnDemand("tar_archive", tar_like),
     OnDemand("numpy_array", begins(b"\x93NUMPY")),
     OnDemand("onnx", either(begins(b"\x08"), named(".onnx"))),
+    OnDemand("chat_template", named(".jinja", ".jinja2", ".j2")),
+    OnDemand("gguf", begins(b"GGUF")),
     OnDemand("seven_zip", begins(b"7z\xbc\xaf", b"Rar!", b"MSCF", b"!<arch>")),
 )
 """Each is imported when a file passes its first look. A new one is a line here, in the order of work."""
