@@ -47,6 +47,7 @@ INSPECTORS: tuple[Inspector, ...] = (
     OnDemand("compressed", compressed_like),
     OnDemand("keras_h5", either(holds(b"\x89HDF\r\n"), named(".h5", ".hdf5", ".hdf"))),
     OnDemand("keras_zip", either(named(".json"), holds(b'"class_name"'))),
+    OnDemand("saved_model", either(named(".pb", ".pbtxt", ".meta"), begins(b"\x08", b"\n", b"\x12", b'"'))),
     OnDemand("lfs_pointer", begins(b"version http")),
     OnDemand("tar_archive", tar_like),
     OnDemand("numpy_array", begins(b"\x93NUMPY")),
