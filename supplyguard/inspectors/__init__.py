@@ -7,6 +7,7 @@ from typing import Protocol
 
 from supplyguard.finding import Evidence, Notification
 from supplyguard.inspectors.on_demand import (
+    MACH_O,
     OnDemand,
     begins,
     compressed_like,
@@ -54,6 +55,7 @@ INSPECTORS: tuple[Inspector, ...] = (
     OnDemand("onnx", either(begins(b"\x08"), named(".onnx"))),
     OnDemand("chat_template", named(".jinja", ".jinja2", ".j2")),
     OnDemand("gguf", begins(b"GGUF")),
+    OnDemand("executable", either(begins(b"\x7fELF", b"MZ", b"jartsr", *MACH_O), named(".args"))),
     OnDemand("seven_zip", begins(b"7z\xbc\xaf", b"Rar!", b"MSCF", b"!<arch>")),
 )
 """Each is imported when a file passes its first look. A new one is a line here, in the order of work."""

@@ -24,6 +24,9 @@ _FIRST_OPCODES: Final = frozenset(
     bytes([code])
     for code in b"(]})NIJKMLSTUVXGFBCPc\x80\x82\x83\x84\x88\x89\x8a\x8b\x8c\x8d\x8e\x8f\x95\x96\x97"
 )
+MACH_O: Final = tuple(
+    bytes.fromhex(magic) for magic in ("feedface", "feedfacf", "cefaedfe", "cffaedfe", "cafebabe")
+)
 _PROTO: Final = re.compile(rb"\x80[\x02-\x05]")
 _JUNK: Final = 1 << 13
 _COMPRESSED: Final = frozenset(
