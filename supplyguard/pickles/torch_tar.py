@@ -15,21 +15,9 @@ from supplyguard.errors import MalformedError
 from supplyguard.limits import Budget
 from supplyguard.pickles.opcodes import Op
 from supplyguard.pickles.stream import Stream
+from supplyguard.pickles.torch_storages import element_size
 from supplyguard.streams import read_at, size_of
 
-ELEMENT_SIZES: Final = {
-    "DoubleStorage": 8,
-    "FloatStorage": 4,
-    "HalfStorage": 2,
-    "BFloat16Storage": 2,
-    "LongStorage": 8,
-    "IntStorage": 4,
-    "ShortStorage": 2,
-    "CharStorage": 1,
-    "ByteStorage": 1,
-    "BoolStorage": 1,
-}
-"""Bytes of one element, by the name of the storage's class."""
 CUT: Final = ("storages", "tensors")
 
 
@@ -106,7 +94,7 @@ def _raw(file: BinaryIO, place: int, name: str, storage: str, size: int) -> int:
 def _stated(file: BinaryIO, place: int, name: str, storage: str) -> int:
     if name == "storages":
         (count,) = struct.unpack("<q", read_at(file, place, 8))
-        element = ELEMENT_SIZES.get(storage)
+        element = element_size(storage)
         if element is None or count < 0:
             raise MalformedError(f"a storage of {count:,} elements of the class {storage!r}", offset=place)
         return int(8 + count * element)
