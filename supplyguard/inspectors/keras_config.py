@@ -162,6 +162,8 @@ def _lambda(text: Text, path: str, config: dict[str, Any], budget: Budget) -> It
     for part in _LAMBDA_PARTS:
         value = config.get(part)
         kind = config.get(f"{part}_type")
+        if isinstance(value, dict) and value.get("class_name") == "__tuple__":
+            value = value.get("items")  # as SavedModel's metadata spells a tuple
         if isinstance(value, list) and value and isinstance(value[0], str):
             yield from _marshalled(text, path, part, {"code": value[0]}, budget)
         elif isinstance(value, str) and kind == "lambda":
