@@ -98,6 +98,7 @@ def build(state: State, _: Literal, offset: int) -> None:
 def act(state: State) -> None:
     """Prepare for an operation that can act."""
     state.context.depth = 0
+    state.context.offset = state.stream.position
 
 
 TABLE: Final[dict[int, Handler]] = {

@@ -36,6 +36,9 @@ from supplyguard.pickles.values import (
 
 MAX_LOOKED_AT: Final = 50_000
 """Items of one container that are looked at; a longer operand counts as not recovered."""
+MIN_LOOKS: Final = 5_000_000
+LOOKS_PER_BYTE: Final = 4
+"""Items of operands that are looked at in all; a file whose operands are used once stays far below."""
 MAX_CALL_DEPTH: Final = 48
 MAX_INNER_CALLS: Final = 20_000
 """Calls that calls make (reduce, map, partial), in one program."""
@@ -60,7 +63,8 @@ class Context:
 
     unroll: interprets Runs among items, gives None when that is too much. call, uncertain: those of
     `calls`. aliased: data that was already passed over was changed through the memo. depth,
-    inner_calls: of calls that calls make. nesting: of programs in programs.
+    inner_calls: of calls that calls make. offset: of what acts now. looked_at: items of operands so
+    far. nesting: of programs in programs.
     """
 
     knowledge: Knowledge
@@ -74,6 +78,8 @@ class Context:
     aliased: bool = False
     depth: int = 0
     inner_calls: int = 0
+    offset: int = 0
+    looked_at: int = 0
     protocol: int = 0
     nesting: int = 0
     payloads: list[Payload] = field(default_factory=list)
@@ -124,6 +130,11 @@ class Context:
                 value.complete = False
                 return None
             value.items = list(unrolled)
+        self.looked_at += len(value.items)
+        if self.looked_at > MIN_LOOKS + LOOKS_PER_BYTE * self.offset:
+            raise MalformedError(
+                "operands are used again and again, beyond what can be followed", offset=self.offset
+            )
         if len(value.items) > MAX_LOOKED_AT:
             return None
         return tuple(self.settle(each) for each in value.items if not isinstance(each, Run))

@@ -27,6 +27,8 @@ PIECES: Final = 16
 """How many values a stretch holds at most, so that its end can be looked at cheaply."""
 
 
+WRITES: Final = frozenset(b"pqr\x94")
+"""Memo writes; a stretch does not start with one, so that what it writes lies in the stretch."""
 LEANING: Final = frozenset(b"(pqr\x94\x85\x86\x87")
 """Opcodes whose meaning depends on the value on top of the stack."""
 

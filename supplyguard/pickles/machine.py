@@ -16,7 +16,7 @@ from supplyguard.pickles import acting_opcodes, data_opcodes
 from supplyguard.pickles.context import Context
 from supplyguard.pickles.data_opcodes import LONGEST_PAUSE
 from supplyguard.pickles.joblib_arrays import MOST_PADDING, ArrayBytes
-from supplyguard.pickles.lumps import LEANING, family_of, stretch
+from supplyguard.pickles.lumps import LEANING, WRITES, family_of, stretch
 from supplyguard.pickles.memo import Memo
 from supplyguard.pickles.opcodes import HIGHEST_PROTOCOL, Op
 from supplyguard.pickles.state import STRETCH, Handler, State
@@ -89,7 +89,7 @@ def _pass_over(state: State) -> None:
     if index >= limit:
         return
     top = state.stack[-1] if state.stack else MARK
-    if (state.edge or not is_plain(top)) and window[index] in LEANING:
+    if window[index] in (LEANING if state.edge or not is_plain(top) else WRITES):
         return
     pattern = stretch(state.memo.family)
     first = tail = index

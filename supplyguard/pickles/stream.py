@@ -102,8 +102,14 @@ class Stream:
         return position < self._known
 
     def enter_frame(self, length: int) -> None:
-        """Start a frame of `length` bytes; one that reaches past an open frame is read in two ways."""
+        """Start a frame of `length` bytes.
+
+        Inside an open frame, one that ends there changes nothing, for its bytes are already read; one
+        that reaches further is read in two ways.
+        """
         end = self.frame_end
+        if end is not None and self.position + length <= end:
+            return
         if end is not None and self.position < end < self.position + length:
             if self.position in self.dropping:
                 self.position = end

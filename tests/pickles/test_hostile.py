@@ -43,7 +43,7 @@ HOSTILE: dict[str, tuple[Callable[[], bytes], bool]] = {
     "nested tuples": (lambda: P2 + CALL + b"N" + b"\x85" * 5_000_000 + b".", True),
     "stack": (lambda: P2 + CALL + b"N" + b"2" * 5_000_000 + b".", True),
     "gets into a lump": (gets_into_a_lump, False),
-    "builds of one state": (builds_of_one_state, False),
+    "builds of one state": (builds_of_one_state, True),
     "pops": (lambda: P4 + b"(" + b"K\x01" * 100_000 + b"Q0" * 100_000 + b"1N.", False),
     "frames": (lambda: P4 + (b"\x95" + struct.pack("<Q", 5_000_000)) * 100_000 + b"N.", False),
     "long line": (lambda: b"I" + b"1" * 20_000_000 + b"\n.", False),

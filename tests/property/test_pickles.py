@@ -153,6 +153,7 @@ def check_covers(data: bytes, seen: Seen, programs: Programs, found: list[Any]) 
 
 
 @given(program())
+@example(b"\x95\x14" + bytes(7) + b"\x95\x03" + bytes(7) + b"c__builtin__\nreduce\n.")
 @example(b"(" + b"iother\nname\n" + b"0cm\nn\n.")
 @settings(max_examples=600, deadline=None)
 def test_reports_what_real_unpicklers_resolve(data: bytes) -> None:
@@ -163,6 +164,7 @@ def test_reports_what_real_unpicklers_resolve(data: bytes) -> None:
 
 
 @given(program(120))
+@example(b"\x80\x04S'x'\n\x94h\x00\x93.")
 @settings(max_examples=400, deadline=None)
 def test_passing_over_changes_nothing(data: bytes) -> None:
     plain, lumped = (machine(data, after) for after in (NEVER, 0))
