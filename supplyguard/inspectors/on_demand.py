@@ -93,6 +93,11 @@ def begins(*magics: bytes, at: int = 0) -> FirstLook:
     return lambda probe: probe.head.startswith(magics, at)
 
 
+def ends(*magics: bytes) -> FirstLook:
+    """Make a first look: the last bytes."""
+    return lambda probe: probe.tail.endswith(magics)
+
+
 def named(*endings: str) -> FirstLook:
     """Make a first look: the name ends like this, in any case."""
     return lambda probe: probe.name.lower().endswith(endings)
