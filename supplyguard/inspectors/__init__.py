@@ -45,6 +45,7 @@ INSPECTORS: tuple[Inspector, ...] = (
     OnDemand("pickle_stream", pickle_like),
     OnDemand("zip_archive", zip_like),
     OnDemand("torch_zip", zip_like),
+    OnDemand("torchscript", zip_like),
     OnDemand("safetensors_file", object_follows),
     OnDemand("compressed", compressed_like),
     OnDemand("keras_h5", either(holds(b"\x89HDF\r\n"), named(".h5", ".hdf5", ".hdf"))),
@@ -55,9 +56,13 @@ INSPECTORS: tuple[Inspector, ...] = (
     OnDemand("tar_archive", tar_like),
     OnDemand("numpy_array", begins(b"\x93NUMPY")),
     OnDemand("onnx", either(begins(b"\x08"), named(".onnx"))),
+    OnDemand("hub_repository", named(".json")),
     OnDemand("chat_template", named(".jinja", ".jinja2", ".j2")),
     OnDemand("gguf", begins(b"GGUF")),
     OnDemand("executable", either(begins(b"\x7fELF", b"MZ", b"jartsr", *MACH_O), named(".args"))),
+    OnDemand("ggml", begins(b"lmgg", b"fmgg", b"tjgg", b"algg")),
+    OnDemand("tensorrt", either(begins(b"ptrt", b"ftrt"), begins(b"{", at=4))),
+    OnDemand("mxnet", either(begins(b"\x12\x01\0\0"), holds(b'"nodes"'))),
     OnDemand("seven_zip", begins(b"7z\xbc\xaf", b"Rar!", b"MSCF", b"!<arch>")),
 )
 """Each is imported when a file passes its first look. A new one is a line here, in the order of work."""
