@@ -83,29 +83,12 @@ def scan_command(
     color: opt.Color = ColorChoice.AUTO,
 ) -> None:
     """Scan files and folders; report what is dangerous, and what could not be examined."""
+    given = dict(locals())  # the options are named as the settings are
     from supplyguard.output import emit, outputs_of  # noqa: PLC0415 - heavy: every reporter
     from supplyguard.wiring import run_scan  # noqa: PLC0415 - heavy: every source and inspector
 
     outputs = outputs_of(format_, output or ())
-    flags = {
-        "fail_on": fail_on,
-        "fail_on_kev": fail_on_kev,
-        "fail_on_epss": fail_on_epss,
-        "min_severity": min_severity,
-        "min_confidence": min_confidence,
-        "exclude": exclude,
-        "gitignore": gitignore,
-        "offline": offline,
-        "allow_incomplete": allow_incomplete,
-        "baseline": baseline,
-        "vex": vex,
-        "hub_cache": hub_cache,
-        "db": db,
-        "max_db_age": max_db_age,
-        "rules": rules,
-        "knowledge": knowledge,
-    }
-    settings = _settings(flags, config, isolated=isolated)
+    settings = _settings(given, config, isolated=isolated)
     console = Console(color=color, quiet=quiet, verbose=verbose, progress=not (no_progress or quiet))
     with console:
         report = run_scan(
@@ -235,8 +218,9 @@ def db_status(db: opt.Db = None, config: opt.ConfigFile = None, isolated: opt.Is
 
 
 def _settings(flags: dict[str, Any], config: Path | None, *, isolated: bool) -> Settings:
-    from supplyguard.config import load_settings  # noqa: PLC0415 - heavy: not for --version
+    from supplyguard.config import KINDS, load_settings  # noqa: PLC0415 - heavy: not for --version
 
+    flags = {key: value for key, value in flags.items() if key in KINDS}
     return load_settings(flags, environment=os.environ, folder=Path.cwd(), file=config, isolated=isolated)
 
 
