@@ -26,7 +26,7 @@ from supplyguard.inspectors import INSPECTORS, Inspector
 from supplyguard.inventory import Artifact, Dependency, Location, Member, ModelRef, Probe
 from supplyguard.limits import KIB, Budget, Limits, Resource
 from supplyguard.recognition import suspect
-from supplyguard.sources import SOURCES
+from supplyguard.sources import SOURCES, claiming
 from supplyguard.streams import SliceReader
 
 HEAD: Final = 64 * KIB
@@ -92,8 +92,8 @@ def examine(
     """Read one artifact through the sources that claim it and the inspectors that recognise it."""
     part = Part(artifact=artifact)
     budget = Budget(limits)
-    for source in SOURCES:
-        if source.ASPECT in aspects and source.claims(artifact.path.name):
+    for source in claiming(SOURCES, artifact.path):
+        if source.ASPECT in aspects:
             part.role = Role.MANIFEST
             _drain(source.collect(artifact, budget), part, Location(uri=artifact.uri))
     if Aspect.ARTIFACTS in aspects:

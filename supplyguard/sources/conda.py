@@ -105,16 +105,21 @@ def _pip(text: Text, artifact: Artifact, budget: Budget) -> Iterator[Found]:
 
 def _conda(text: Text, artifact: Artifact) -> Iterator[Found]:
     match = MATCH.fullmatch(text.value) if len(text.value) <= LENGTH else None
-    whole = text.location(artifact.uri)
+    start = match.start("name") if match is not None else 0
+    yield from read_match(text.value, text.location(artifact.uri, start))
+
+
+def read_match(text: str, location: Location) -> Iterator[Found]:
+    """Read one match specification, such as "conda-forge::numpy>=1.26"."""
+    match = MATCH.fullmatch(text) if len(text) <= LENGTH else None
     if match is None:
-        yield unparsed(text.value, whole, "not a conda match specification")
+        yield unparsed(text, location, "not a conda match specification")
         return
     specifier = conda_specifier(_version(match["rest"].strip()))
     if specifier is None:
-        yield unparsed(text.value, whole, "not a version constraint")
+        yield unparsed(text, location, "not a version constraint")
         return
-    place = text.location(artifact.uri, match.start("name"))
-    dependency = _dependency(match["name"], specifier, place)
+    dependency = _dependency(match["name"], specifier, location)
     if dependency is not None:
         yield dependency
 

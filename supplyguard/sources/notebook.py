@@ -43,7 +43,7 @@ def claims(name: str) -> bool:
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
-class _Cell:
+class Cell:
     """A code cell: its number among all cells, from 1, and its source in pieces with their paths."""
 
     number: int
@@ -52,6 +52,7 @@ class _Cell:
 
     @property
     def code(self) -> str:
+        """The cell's whole source."""
         return "".join(self.pieces)
 
 
@@ -73,7 +74,7 @@ def collect(artifact: Artifact, budget: Budget) -> Iterator[Found]:
         raise MalformedError("not a notebook: its JSON is not an object")
     if _is_other_language(document):
         return
-    cells = list(_cells(document))
+    cells = list(cells_of(document))
     budget.spend(Resource.NODES, len(cells))
     if not any(mentions_loader(cell.code) for cell in cells):
         return
@@ -95,7 +96,7 @@ def _is_other_language(document: dict[str, Any]) -> bool:
     return isinstance(name, str) and name != "" and OTHER_LANGUAGES.match(name) is not None
 
 
-def _cells(document: dict[str, Any]) -> Iterator[_Cell]:
+def cells_of(document: dict[str, Any]) -> Iterator[Cell]:
     """Yield the code cells of either format; what does not have its form is left out."""
     lists: list[tuple[KeyPath, Any, str]] = [(("cells",), document.get("cells"), "source")]
     sheets = document.get("worksheets")
@@ -111,11 +112,11 @@ def _cells(document: dict[str, Any]) -> Iterator[_Cell]:
             source = cell.get(key)
             here: KeyPath = (*path, index, key)
             if isinstance(source, str):
-                yield _Cell(number=number, pieces=(source,), paths=(here,))
+                yield Cell(number=number, pieces=(source,), paths=(here,))
             elif isinstance(source, list):
                 parts = [(each, (*here, at)) for at, each in enumerate(source) if isinstance(each, str)]
                 pieces = tuple(each for each, _path in parts)
-                yield _Cell(number=number, pieces=pieces, paths=tuple(each for _piece, each in parts))
+                yield Cell(number=number, pieces=pieces, paths=tuple(each for _piece, each in parts))
 
 
 def _parse(code: str) -> ast.Module | str:
@@ -145,7 +146,7 @@ def _without_magics(lines: list[str]) -> Iterator[str]:
 class _Places:
     """Turns places in cells into places in the file."""
 
-    def __init__(self, uri: str, text: str, cells: list[_Cell]) -> None:
+    def __init__(self, uri: str, text: str, cells: list[Cell]) -> None:
         wanted = {path for cell in cells for path in cell.paths}
         wanted |= {cell.paths[0][:-1] for cell in cells if cell.paths}
         self.uri = uri
@@ -153,7 +154,7 @@ class _Places:
         self.lines = Lines(text)
         self.starts = find_starts(text, wanted.__contains__)
 
-    def module(self, tree: ast.Module, cell: _Cell) -> Module:
+    def module(self, tree: ast.Module, cell: Cell) -> Module:
         """Make a module whose nodes are found in the file."""
         code = cell.code
         inner = Lines(code)
@@ -180,7 +181,7 @@ class _Places:
 
         return Module(tree=tree, locate=locate, facts=(("cell", cell.number),))
 
-    def start(self, cell: _Cell) -> Location:
+    def start(self, cell: Cell) -> Location:
         """Give the place where a cell's source begins."""
         for path in (*cell.paths[:1], cell.paths[0][:-1]):
             start = self.starts.get(path)
