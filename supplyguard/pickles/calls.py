@@ -140,9 +140,14 @@ def call(context: Context, callee: Value, given: Arguments, offset: int) -> Valu
 
 def uncertain(context: Context, callee: Value, given: Arguments, offset: int) -> Value:
     """Note a call of something that could not be recovered."""
-    what = show(callee)
+    what = _brief(callee)
     context.record.add("pickle-computed-call", what, offset, callable=what, arguments=_shown(given))
     return Unknown("the result of a call that could not be followed")
+
+
+def _brief(value: Value) -> str:
+    """Describe a value by what does not depend on how far it was looked into."""
+    return f"a {value.kind.value}" if isinstance(value, Container) else show(value)[:60]
 
 
 def _shown(given: Arguments) -> str:
@@ -282,5 +287,5 @@ def persistent(context: Context, identifier: Value, offset: int) -> Value:
         return parts[1]
     keyed = isinstance(settled, str) and settled.isdecimal()
     if not keyed and not (parts and parts[0] == "storage"):
-        context.record.add("pickle-persistent-id", show(settled)[:40], offset, identifier=show(settled))
+        context.record.add("pickle-persistent-id", _brief(settled), offset, identifier=show(settled))
     return Persistent(identifier)

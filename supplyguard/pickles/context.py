@@ -15,7 +15,6 @@ from supplyguard.pickles.opcodes import Op
 from supplyguard.pickles.record import MAX_CALLS, CallSeen, Record
 from supplyguard.pickles.stream import Stream
 from supplyguard.pickles.values import (
-    EMPTY_TUPLE,
     Accessor,
     Attribute,
     Computed,
@@ -112,7 +111,7 @@ class Context:
         if code in _EMPTY_KINDS:
             return Container(_EMPTY_KINDS[Op(code)], [], complete=False)
         if code == Op.EMPTY_TUPLE:
-            return EMPTY_TUPLE
+            return Container(Kind.TUPLE, [])
         if argument is not None or code == Op.NONE:
             return argument if not isinstance(argument, tuple) else Unknown("unexpected")
         if code in {Op.NEWTRUE, Op.NEWFALSE}:

@@ -10,7 +10,7 @@ from supplyguard.pickles.lumps import group
 from supplyguard.pickles.opcodes import Op
 from supplyguard.pickles.state import MOST_VALUES, STRETCH, Handler, State
 from supplyguard.pickles.stream import Literal
-from supplyguard.pickles.values import EMPTY_TUPLE, MARK, Container, Kind, Mark, Run, Stored, Value
+from supplyguard.pickles.values import MARK, Container, Kind, Mark, Run, Stored, Value
 
 LONGEST_PAUSE: Final = 64
 MAX_MARKS: Final = 20_000
@@ -20,6 +20,14 @@ HIGHEST_INDEX: Final = 1 << 24
 KEPT_OF_MANY: Final = 5
 """Items kept, to be shown, of a container that has too many."""
 
+_FIXED: Final = frozenset({Kind.TUPLE, Kind.FROZENSET})
+_FILLED_BY: Final[dict[int, Kind]] = {
+    Op.APPEND: Kind.LIST,
+    Op.APPENDS: Kind.LIST,
+    Op.SETITEM: Kind.DICT,
+    Op.SETITEMS: Kind.DICT,
+    Op.ADDITEMS: Kind.SET,
+}
 _BUILT: Final = {
     int(Op.TUPLE): Kind.TUPLE,
     int(Op.LIST): Kind.LIST,
@@ -74,6 +82,10 @@ def extend(state: State, code: int, items: list[Value | Run], offset: int) -> No
     """Put items into the container on top, or note what else that means."""
     target = state.top()
     if isinstance(target, Container):
+        if target.kind in _FIXED:
+            raise MalformedError(f"a {target.kind.value} takes no items", offset=offset)
+        if target.kind is not _FILLED_BY[code]:  # only a list takes items by index; others refuse
+            target.complete = False
         fill(state, target, items)
     elif isinstance(target, Stored):
         state.context.aliased = True
@@ -178,11 +190,6 @@ def drop_marked(state: State, _: Literal, __: int) -> None:
     state.to_mark()
 
 
-def push_empty_tuple(state: State, _: Literal, __: int) -> None:
-    """EMPTY_TUPLE."""
-    state.stack.append(EMPTY_TUPLE)
-
-
 def push_true(state: State, _: Literal, __: int) -> None:
     """NEWTRUE."""
     state.stack.append(True)
@@ -200,7 +207,7 @@ TABLE: Final[dict[int, Handler]] = {
     Op.EMPTY_LIST: empty(Kind.LIST),
     Op.EMPTY_DICT: empty(Kind.DICT),
     Op.EMPTY_SET: empty(Kind.SET),
-    Op.EMPTY_TUPLE: push_empty_tuple,
+    Op.EMPTY_TUPLE: empty(Kind.TUPLE),
     Op.NEWTRUE: push_true,
     Op.NEWFALSE: push_false,
     Op.TUPLE1: counted_tuple(1),

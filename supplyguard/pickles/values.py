@@ -203,9 +203,6 @@ Value = (
 )
 Entry = Value | Run | Mark
 
-EMPTY_TUPLE: Final = Container(Kind.TUPLE, [])
-"""Tuples do not change, so there is one empty one."""
-
 
 _ACTING: Final = frozenset(
     {Global, Module, Instance, Attribute, Partial, Accessor, Persistent, Extension, Buffer, Unknown}
