@@ -26,6 +26,7 @@ from supplyguard.limits import MIB, Limits
 from supplyguard.pickles.knowledge import knowledge_of
 from supplyguard.policy import InlineIgnore, Policy, decide, parse_inline
 from supplyguard.rules import Catalogue, judge
+from supplyguard.sources.drift import UNPINNED, compare, mark_direct, unsettled
 from supplyguard.sources.folder import Tally, WalkOptions, walk
 from supplyguard.sources.hub_cache import resolve
 
@@ -69,6 +70,8 @@ def scan(targets: Sequence[Path], options: ScanOptions) -> Report:
     with knowledge_of(options.knowledge):
         gathered = _gather(targets, options)
     gathered.inline += _included_ignores(gathered)
+    gathered.dependencies = list(mark_direct(gathered.dependencies))
+    gathered.findings += _findings(_compared(gathered), gathered, options)
     audit_evidence, audits = _audit(gathered, options)
     gathered.findings += _findings(audit_evidence, gathered, options)
     digests = _digests(gathered, options)
@@ -110,6 +113,7 @@ class _Gathered:
     findings: list[Finding] = field(default_factory=list)
     notifications: list[Notification] = field(default_factory=list)
     dependencies: list[Dependency] = field(default_factory=list)
+    unpinned: list[Evidence] = field(default_factory=list)
     model_refs: list[ModelRef] = field(default_factory=list)
     artifacts: list[Artifact] = field(default_factory=list)
     inline: list[InlineIgnore] = field(default_factory=list)
@@ -183,7 +187,16 @@ def _add(part: Part, gathered: _Gathered, options: ScanOptions) -> None:
         if part.artifact.origin is None:  # a downloaded model does not switch its own scan off
             gathered.inline += parse_inline(part.artifact.uri, _text(part.artifact.path))
     fresh = [each for each in part.evidence if gathered.first((each.kind, each.location, each.symbol))]
-    gathered.findings += _findings(fresh, gathered, options, part.artifact.origin)
+    late = [each for each in fresh if each.kind == UNPINNED]
+    gathered.unpinned += late
+    prompt = [each for each in fresh if each.kind != UNPINNED]
+    gathered.findings += _findings(prompt, gathered, options, part.artifact.origin)
+
+
+def _compared(gathered: _Gathered) -> Iterator[Evidence]:
+    """Give what shows only when all files are read: open versions that no lock settles, and drift."""
+    yield from unsettled(gathered.unpinned, gathered.dependencies)
+    yield from compare(gathered.dependencies)
 
 
 def _included_ignores(gathered: _Gathered) -> Iterator[InlineIgnore]:
