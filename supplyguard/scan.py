@@ -12,10 +12,9 @@ from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime
 from pathlib import Path
-from typing import Final
+from typing import TYPE_CHECKING, Final
 
 from supplyguard import __version__
-from supplyguard.advisories import Database, merge, merge_audits
 from supplyguard.aspect import Aspect
 from supplyguard.boundary import attempt
 from supplyguard.examine import Part, Role, examine, explain
@@ -30,6 +29,9 @@ from supplyguard.sources.drift import UNPINNED, compare, mark_direct, unsettled
 from supplyguard.sources.folder import Tally, WalkOptions, walk
 from supplyguard.sources.hub_cache import resolve
 
+if TYPE_CHECKING:
+    from supplyguard.advisories import Database
+
 HASHED_SIZE: Final = 16 * MIB
 """Artifacts with findings are hashed up to this size unless all are asked for."""
 TEXT_SIZE: Final = 4 * MIB
@@ -40,11 +42,17 @@ def silent(_message: str) -> None:
     """Report progress to nobody."""
 
 
+def no_databases() -> tuple[Database, ...]:
+    """Ask nobody."""
+    return ()
+
+
 @dataclass(frozen=True, kw_only=True, slots=True)
 class ScanOptions:
     """What to look at and how.
 
-    databases: asked in order about every dependency. hub_cache: folder of the Hugging Face cache,
+    databases: makes the databases that are asked about every dependency, in order; called when there
+    is one. hub_cache: folder of the Hugging Face cache,
     None to leave model references unresolved. aspects: which parts of the work are asked for.
     knowledge: files with more knowledge of what pickled globals do.
     hash_all: compute every inspected artifact's sha256, whatever its size. progress: called with a
@@ -55,7 +63,7 @@ class ScanOptions:
     policy: Policy = field(default_factory=Policy)
     limits: Limits = field(default_factory=Limits)
     walk: WalkOptions = field(default_factory=WalkOptions)
-    databases: tuple[Database, ...] = ()
+    databases: Callable[[], tuple[Database, ...]] = no_databases
     hub_cache: Path | None = None
     aspects: frozenset[Aspect] = frozenset(Aspect)
     offline: bool = True
@@ -72,7 +80,8 @@ def scan(targets: Sequence[Path], options: ScanOptions) -> Report:
     gathered.inline += _included_ignores(gathered)
     gathered.dependencies = list(mark_direct(gathered.dependencies))
     gathered.findings += _findings(_compared(gathered), gathered, options)
-    audit_evidence, audits = _audit(gathered, options)
+    databases = options.databases() if gathered.dependencies else ()
+    audit_evidence, audits = _audit(gathered, databases, options)
     gathered.findings += _findings(audit_evidence, gathered, options)
     digests = _digests(gathered, options)
     decision = decide(
@@ -99,7 +108,7 @@ def scan(targets: Sequence[Path], options: ScanOptions) -> Report:
         artifacts=tuple((artifact, digests.get(artifact.uri)) for artifact in gathered.artifacts),
         audits=audits,
         model_refs=tuple(gathered.model_refs),
-        advisory_data=tuple(database.data() for database in options.databases),
+        advisory_data=tuple(database.data() for database in databases),
         counts=gathered.counts(),
         root_prefix=gathered.root_prefix,
         offline=options.offline,
@@ -232,12 +241,18 @@ def _fingerprint(finding: Finding, gathered: _Gathered) -> str:
     return gathered.fingerprints.text(rule_id=rule, path=path, symbol=symbol, line_hash=line_hash)
 
 
-def _audit(gathered: _Gathered, options: ScanOptions) -> tuple[list[Evidence], tuple[Audit, ...]]:
+def _audit(
+    gathered: _Gathered, databases: Sequence[Database], options: ScanOptions
+) -> tuple[list[Evidence], tuple[Audit, ...]]:
     """Ask every database; one that fails leaves its dependencies not audited, and that is said."""
+    if not databases:
+        return [], ()
+    from supplyguard.advisories import merge, merge_audits  # noqa: PLC0415 - heavy: packaging
+
     dependencies = gathered.dependencies
     evidence: list[Evidence] = []
     audits: list[Audit] = []
-    for database in options.databases:
+    for database in databases:
         options.progress("advisories")
         answer = attempt(lambda database=database: list(database.audit(dependencies)))  # type: ignore[misc]
         if isinstance(answer, Exception):

@@ -6,11 +6,8 @@ import os
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import replace
 from pathlib import Path
-from typing import Final
+from typing import TYPE_CHECKING, Final
 
-from supplyguard.advisories import Database
-from supplyguard.advisories.embedded import EmbeddedDatabase
-from supplyguard.advisories.evidence import Exploited, nothing_known
 from supplyguard.aspect import Aspect
 from supplyguard.config import Settings
 from supplyguard.finding import AdvisoryData, Level, Notification, Report
@@ -20,7 +17,10 @@ from supplyguard.rules import load_catalogue
 from supplyguard.scan import ScanOptions, scan, silent
 from supplyguard.sources.folder import WalkOptions
 from supplyguard.sources.hub_cache import default_cache
-from supplyguard.vex import read_vex, write_vex
+
+if TYPE_CHECKING:
+    from supplyguard.advisories import Database
+    from supplyguard.policy import VexStatement
 
 STORE_NAME: Final = "advisories.sqlite3"
 
@@ -42,14 +42,14 @@ def run_scan(
         min_confidence=settings.min_confidence,
         allow_incomplete=settings.allow_incomplete,
         ignores=settings.ignores,
-        vex=tuple(statement for path in settings.vex for statement in read_vex(path)),
+        vex=_statements(settings),
         baseline=read_baseline(settings.baseline) if settings.baseline is not None else frozenset(),
     )
     options = ScanOptions(
         catalogue=load_catalogue(settings.rules),
         policy=policy,
         walk=WalkOptions(exclude=settings.exclude, use_gitignore=settings.gitignore),
-        databases=_databases(settings) if Aspect.DEPENDENCIES in aspects else (),
+        databases=lambda: _databases(settings) if Aspect.DEPENDENCIES in aspects else (),
         hub_cache=settings.hub_cache or default_cache(os.environ),
         aspects=aspects,
         offline=settings.offline,
@@ -68,6 +68,8 @@ def run_vex(
     targets: Sequence[Path], settings: Settings, *, author: str, progress: Callable[[str], None] = silent
 ) -> str:
     """Write an OpenVEX document of the advisories that the configuration ignores in `targets`."""
+    from supplyguard.vex import write_vex  # noqa: PLC0415 - heavy: only for this command
+
     report = run_scan(
         targets, replace(settings, vex=()), aspects=frozenset({Aspect.DEPENDENCIES}), progress=progress
     )
@@ -108,6 +110,8 @@ def update_store(
 
 def store_status(settings: Settings) -> Iterator[str]:
     """Describe all local advisory data, a line each."""
+    from supplyguard.advisories.embedded import EmbeddedDatabase  # noqa: PLC0415 - heavy: packaging
+
     yield _described(EmbeddedDatabase().data())
     path = store_path(settings)
     if path.exists():
@@ -118,8 +122,19 @@ def store_status(settings: Settings) -> Iterator[str]:
         yield f"no advisory store at {path}; make one with: supplyguard db update"
 
 
+def _statements(settings: Settings) -> tuple[VexStatement, ...]:
+    if not settings.vex:
+        return ()
+    from supplyguard.vex import read_vex  # noqa: PLC0415 - heavy: only with --vex
+
+    return tuple(statement for path in settings.vex for statement in read_vex(path))
+
+
 def _databases(settings: Settings) -> tuple[Database, ...]:
     """Give the databases to ask; the local store knows best which problems attackers use."""
+    from supplyguard.advisories.embedded import EmbeddedDatabase  # noqa: PLC0415 - heavy: packaging
+    from supplyguard.advisories.evidence import Exploited, nothing_known  # noqa: PLC0415 - heavy: likewise
+
     path = store_path(settings)
     exploited: Exploited = nothing_known
     local: list[Database] = []

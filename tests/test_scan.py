@@ -94,7 +94,7 @@ def test_digests(tmp_path: Path) -> None:
 def test_a_failing_database_is_said_and_the_others_count(tmp_path: Path) -> None:
     (tmp_path / "requirements.txt").write_text("torch==2.12\n")
     broken = Database(StoreError("damaged"))
-    report = scanned(".", databases=(broken, Database()))
+    report = scanned(".", databases=lambda: (broken, Database()))
     assert codes(report) == ["not-examined"]
     assert report.verdict is Verdict.INCOMPLETE
     assert [each.status for each in report.audits] == [AuditStatus.CLEAN]
@@ -103,14 +103,14 @@ def test_a_failing_database_is_said_and_the_others_count(tmp_path: Path) -> None
 @pytest.mark.parametrize(("offline", "verdict"), [(True, Verdict.PASS), (False, Verdict.INCOMPLETE)])
 def test_what_is_not_audited_is_not_clean(offline: bool, verdict: Verdict, tmp_path: Path) -> None:
     (tmp_path / "requirements.txt").write_text("torch==2.12\n")
-    report = scanned(".", databases=(Database(status=AuditStatus.NOT_AUDITED),), offline=offline)
+    report = scanned(".", databases=lambda: (Database(status=AuditStatus.NOT_AUDITED),), offline=offline)
     assert codes(report) == ["not-audited"]
     assert report.verdict is verdict
 
 
 def test_a_database_that_fails_alone_leaves_everything_not_audited(tmp_path: Path) -> None:
     (tmp_path / "requirements.txt").write_text("torch==2.12\n")
-    report = scanned(".", databases=(Database(StoreError("damaged")),))
+    report = scanned(".", databases=lambda: (Database(StoreError("damaged")),))
     assert [each.status for each in report.audits] == [AuditStatus.NOT_AUDITED]
     assert report.verdict is Verdict.INCOMPLETE
 
