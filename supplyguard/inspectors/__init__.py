@@ -46,6 +46,7 @@ INSPECTORS: tuple[Inspector, ...] = (
     OnDemand("zip_archive", zip_like),
     OnDemand("torch_zip", zip_like),
     OnDemand("torchscript", zip_like),
+    OnDemand("torch_legacy", holds(bytes.fromhex("6cfc9c46f9206aa85019"), within=1024)),
     OnDemand("safetensors_file", object_follows),
     OnDemand("compressed", compressed_like),
     OnDemand("keras_h5", either(holds(b"\x89HDF\r\n"), named(".h5", ".hdf5", ".hdf"))),
