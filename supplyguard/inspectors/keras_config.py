@@ -31,6 +31,8 @@ from supplyguard.wire.marshal_code import CODE_STARTS, CodeSummary, read_code
 
 SHOWN: Final = 50
 """At most so many Evidences of one kind from one configuration; a Notification says how many more."""
+_TELLING: Final = ("acts", "group", "known", "standing", "where")
+"""Facts on which rules tell Evidences of one kind apart."""
 _LAMBDA_PARTS: Final = ("function", "output_shape", "mask")
 _ACCESSORS: Final = frozenset({Effect.ACCESSOR})
 _MOST_NAMES: Final = 50
@@ -62,15 +64,17 @@ def _is_object(document: Any) -> bool:
 def capped(
     items: Iterator[Evidence | Member | Notification], where: Location
 ) -> Iterator[Evidence | Member | Notification]:
-    """Pass on at most SHOWN Evidences of a kind, and say how many were left out."""
-    counts: Counter[str] = Counter()
+    """Pass on at most SHOWN Evidences that rules judge alike, and say how many were left out."""
+    counts: Counter[tuple[Fact, ...]] = Counter()
     for item in items:
         if isinstance(item, Evidence):
-            counts[item.kind] += 1
-            if counts[item.kind] > SHOWN:
+            # harmless ones must not crowd out the others of their kind
+            alike = (item.kind, *(item.facts.get(name) for name in _TELLING))
+            counts[alike] += 1
+            if counts[alike] > SHOWN:
                 continue
         yield item
-    for kind, count in counts.items():
+    for (kind, *_), count in counts.items():
         if count > SHOWN:
             message = f"{count - SHOWN:,} more of {kind} are not listed"
             yield Notification(code="not-listed", message=message, level=Level.NOTE, location=where)

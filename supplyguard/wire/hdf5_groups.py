@@ -11,7 +11,7 @@ from collections.abc import Iterator
 from typing import Final
 
 from supplyguard.errors import MalformedError, UnsupportedError
-from supplyguard.limits import Resource
+from supplyguard.limits import KIB, Resource
 from supplyguard.wire.cursor import Cursor
 from supplyguard.wire.hdf5_file import Storage
 from supplyguard.wire.hdf5_records import Link
@@ -22,6 +22,8 @@ _BY_NAME_ATTRIBUTES: Final = 8
 _HUGE_OBJECTS: Final = 1
 _HUGE_FILTERED: Final = 2
 _MOST_LEVELS: Final = 64
+MOST_NAME: Final = 64 * KIB
+"""Longer names are cut."""
 
 
 def old_tree(
@@ -94,7 +96,7 @@ def _named(storage: Storage, names: Cursor, offset: int) -> str:
     start = names.position + offset
     if start >= names.end:
         raise MalformedError("a name outside of its heap", offset=names.position)
-    length = min(names.end - start, storage.budget.limits.string_bytes)
+    length = min(names.end - start, MOST_NAME)
     step, text = 256, b""
     while len(text) < length:
         text += storage.within(start + len(text), start + min(len(text) + step, length)).take(
@@ -103,6 +105,7 @@ def _named(storage: Storage, names: Cursor, offset: int) -> str:
         if b"\0" in text:
             break
         step *= 2
+    storage.budget.spend(Resource.NODES, len(text) // 64)
     return text.split(b"\0")[0].decode("utf-8", "replace")
 
 

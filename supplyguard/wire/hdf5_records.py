@@ -9,6 +9,7 @@ from dataclasses import dataclass, field
 from typing import Final
 
 from supplyguard.errors import MalformedError, UnsupportedError
+from supplyguard.limits import MIB, Resource
 from supplyguard.wire.cursor import Cursor
 from supplyguard.wire.hdf5_file import Message, Storage
 
@@ -32,6 +33,9 @@ MOST_RANK: Final = 32
 _FIXED_TEXT: Final = 3
 _VARIABLE: Final = 9
 _MOST_TEXTS: Final = 100_000
+MOST_ATTRIBUTE_BYTES: Final = 64 * MIB
+_PER_NODE: Final = 64
+"""So many bytes of text cost as much of the Budget as one node."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -225,6 +229,7 @@ def _texts(
     if count > _MOST_TEXTS or count * kind.size > cursor.remaining:
         raise MalformedError(f"{count:,} texts beyond the end", offset=cursor.position)
     texts = []
+    total = 0
     for _ in range(count):
         if kind.text:
             length, address = cursor.number("I"), storage.address(cursor)
@@ -232,12 +237,15 @@ def _texts(
             data = b"" if length == 0 else _heap_text(storage, address, index, length)
         else:
             data = cursor.take(kind.size)
+        total += len(data)
+        storage.budget.spend(Resource.NODES, 1 + len(data) // _PER_NODE)
+        if total > MOST_ATTRIBUTE_BYTES:
+            raise MalformedError("texts of more than 64 MiB", offset=cursor.position)
         texts.append(data.rstrip(b"\0 ").decode("utf-8", "replace"))
     return tuple(texts)
 
 
 def _heap_text(storage: Storage, address: int | None, index: int, length: int) -> bytes:
-    most = storage.budget.limits.document_bytes
-    if length > most:
+    if length > MOST_ATTRIBUTE_BYTES:
         raise MalformedError(f"a text of {length:,} bytes", offset=storage.base)
     return storage.heap_object(address, index, length)

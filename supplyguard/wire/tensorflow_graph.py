@@ -42,6 +42,11 @@ class Body:
     arguments: set[str] = field(default_factory=set)
     nodes: dict[str, Node] = field(default_factory=dict)
 
+    def add(self, node: Node) -> None:
+        """Keep a node; a second one of a name, which TensorFlow refuses, does not hide the first."""
+        known = node.name in self.nodes
+        self.nodes[f"{node.name}#{len(self.nodes)}" if known else node.name] = node
+
 
 @dataclass(frozen=True, slots=True)
 class Origin:
@@ -63,8 +68,7 @@ def bodies(graph: Message) -> Iterator[Body]:
     libraries = []
     for each in only_bytes(graph):
         if each.number == GRAPH_NODE:
-            node = read_node(graph.message(each))
-            main.nodes[node.name] = node
+            main.add(read_node(graph.message(each)))
         elif each.number == GRAPH_LIBRARY:
             libraries.append(graph.message(each))
     yield main
@@ -85,8 +89,7 @@ def _function(message: Message) -> Body:
                 elif part.number == 2:
                     body.arguments.add(_first_text(signature.message(part)))
         elif each.number == FUNCTION_NODE:
-            node = read_node(message.message(each))
-            body.nodes[node.name] = node
+            body.add(read_node(message.message(each)))
     return body
 
 

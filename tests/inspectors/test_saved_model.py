@@ -214,3 +214,10 @@ def test_any_bytes(data: bytes) -> None:
     for name in ("saved_model.pb", "keras_metadata.pb", "x.meta", "x.bin"):
         survives(saved_model, b"\x08\x01\x12" + data, name)
         survives(saved_model, data, name)
+
+
+def test_harmless_operations_do_not_crowd_out_others() -> None:
+    many = [node(f"r{index}", "RestoreV2", "p") for index in range(200)]
+    found = seen(saved(node("p", "Placeholder"), *many, node("w", "WriteFile", "p")))
+    assert [each.facts["group"] for each in found].count("restores") == 50
+    assert found[-1].facts["op"] == "WriteFile"

@@ -13,9 +13,10 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from fixtures import raw_hdf5
 from supplyguard.errors import BudgetExceededError, MalformedError, SupplyguardError, UnsupportedError
 from supplyguard.limits import Budget, Limits
-from supplyguard.wire import hdf5
+from supplyguard.wire import hdf5, hdf5_groups, hdf5_records
 from supplyguard.wire.hdf5 import Node, Problem
 from tests.fuzzing import cuts, mutations
 
@@ -160,3 +161,83 @@ def test_any_bytes_after_the_signature(data: bytes, version: int) -> None:
     head = b"\x89HDF\r\n\x1a\n" + bytes([version]) + (bytes(4) if version < 2 else b"") + b"\x08\x08"
     with contextlib.suppress(SupplyguardError):
         walked(head + data)
+
+
+def test_texts_and_names_cost_what_they_are_long(monkeypatch: pytest.MonkeyPatch) -> None:
+    data = raw_hdf5.file([raw_hdf5.text_attribute("a", bytes(60_000))])
+    with pytest.raises(BudgetExceededError):
+        walked(data, Limits(nodes=500))
+    monkeypatch.setattr(hdf5_records, "MOST_ATTRIBUTE_BYTES", 1000)
+    assert [each.message for each in walked(data) if isinstance(each, Problem)] == [
+        "attribute 'a': texts of more than 64 MiB"
+    ]
+    place = b"/".join([b"n" * 3000] * 40)
+    slot = struct.pack("<B3xHHQQQQ", 1, 1, 1, 0, 0, 0, 8)
+    plain = raw_hdf5.contiguous(raw_hdf5.UNDEFINED, 8)
+    body = raw_hdf5.dataset(plain, raw_hdf5.message(0x07, slot))
+    start = len(raw_hdf5.file([], [("d", body)]))
+    slot = struct.pack("<B3xHHQQQQ", 1, 1, 1, start, 0, 0, 8)
+    body = raw_hdf5.dataset(plain, raw_hdf5.message(0x07, slot))
+    (node,) = [
+        each
+        for each in nodes(raw_hdf5.file([], [("d", body)], tail=raw_hdf5.local_heap(start, place))).values()
+        if each.external
+    ]
+    assert len(node.external[0]) == hdf5_groups.MOST_NAME
+
+
+def test_a_global_heap_text_that_is_too_long(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(hdf5_records, "MOST_ATTRIBUTE_BYTES", 100)
+    found = walked((BENIGN / "functional.h5").read_bytes())
+    assert any("a text of" in each.message for each in found if isinstance(each, Problem))
+
+
+@pytest.mark.parametrize(
+    ("messages", "told"),
+    [
+        ([raw_hdf5.message(0x01, bytes([9, 1, 0, 0]))], "odd dataspace"),
+        ([raw_hdf5.message(0x08, bytes([9, 1]))], "data layout of version 9"),
+        ([raw_hdf5.message(0x08, bytes([3, 7]))], "data layout class 7"),
+        ([raw_hdf5.message(0x06, bytes([9, 1]))], "link message of an unknown version"),
+        ([raw_hdf5.message(0x10, struct.pack("<QQ", 112, 24))], "continues in itself"),
+        (
+            [raw_hdf5.message(0x11, struct.pack("<QQ", raw_hdf5.UNDEFINED, raw_hdf5.UNDEFINED))],
+            "address is missing",
+        ),
+        ([raw_hdf5.message(0x02, bytes([0, 0]) + struct.pack("<QQ", 96, 96))], "no FRHP"),
+        ([raw_hdf5.message(0x15, bytes([0, 0]) + struct.pack("<QQ", 96, 96))], "no FRHP"),
+        ([struct.pack("<HHB3x", 0x0C, 24, 2) + bytes([3, 1]) + bytes(22)], "shared message heap"),
+        ([struct.pack("<HHB3x", 0x0C, 24, 2) + bytes([1, 0]) + bytes(22)], "no object header"),
+        ([struct.pack("<HHB3x", 0x0C, 24, 2) + bytes([2, 0, 96]) + bytes(21)], "not there"),
+    ],
+)
+def test_messages_that_cannot_be_read(messages: list[bytes], told: str) -> None:
+    problems = [each.message for each in walked(raw_hdf5.file(messages)) if isinstance(each, Problem)]
+    assert any(told in each for each in problems), problems
+
+
+def test_old_layouts() -> None:
+    sizes = struct.pack("<III", 2, 3, 4)
+    chunked = bytes([1, 3, 2]) + bytes(5) + struct.pack("<Q", raw_hdf5.UNDEFINED) + sizes
+    contiguous = bytes([2, 2, 1]) + bytes(5) + struct.pack("<Q", 96) + sizes[:8]
+    compact = bytes([1, 2, 0]) + bytes(5) + sizes[:8] + struct.pack("<I", 6) + bytes(6)
+    new_compact = bytes([3, 0]) + struct.pack("<H", 6) + bytes(6)
+    for layout, stored in ((chunked, 0), (contiguous, None), (compact, 6), (new_compact, 6)):
+        data = raw_hdf5.file([], [("d", raw_hdf5.dataset(layout, raw_hdf5.message(0x0B, bytes(8))))])
+        assert nodes(data)["/d"].stored == stored
+
+
+def test_old_filters_and_null_spaces() -> None:
+    old = bytes([1, 2]) + bytes(6) + struct.pack("<HHHH8sI4x", 32015, 8, 0, 1, b"zstd", 3)
+    old += struct.pack("<HHHH", 1, 0, 0, 0)
+    layout = raw_hdf5.contiguous(raw_hdf5.UNDEFINED, 0)
+    null = raw_hdf5.message(0x01, bytes([2, 0, 0, 2]))
+    data = raw_hdf5.file([], [("d", raw_hdf5.dataset(layout, raw_hdf5.message(0x0B, old), null))])
+    node = nodes(data)["/d"]
+    assert (node.filters, node.shape, node.declared) == ((32015, 1), None, 0)
+
+
+def test_more_objects_than_are_read(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(hdf5, "MOST_OBJECTS", 3)
+    found = walked((BENIGN / "functional.h5").read_bytes())
+    assert isinstance(found[-1], Problem)

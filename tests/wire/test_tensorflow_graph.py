@@ -72,3 +72,8 @@ def test_an_argument_and_a_long_way() -> None:
 
 def test_many_texts_are_cut() -> None:
     assert len(found("c", const("c", *map(str, range(200)))).texts) == MOST_TEXTS
+
+
+def test_a_second_node_of_a_name_hides_none() -> None:
+    (main,) = graph(node("a", "WriteFile"), node("a", "NoOp"))
+    assert [each.op for each in main.nodes.values()] == ["WriteFile", "NoOp"]
