@@ -10,24 +10,7 @@ from supplyguard.aspect import Aspect
 from supplyguard.finding import Evidence, Notification
 from supplyguard.inventory import Artifact, Dependency, ModelRef
 from supplyguard.limits import Budget
-from supplyguard.sources import (
-    command_lines,
-    conda,
-    core_metadata,
-    distributions,
-    notebook,
-    notebook_commands,
-    pipenv,
-    pyproject,
-    python_code,
-    requirements,
-    scripts,
-    setup_cfg,
-    setup_py,
-    spaces,
-    toml_locks,
-    workflows,
-)
+from supplyguard.sources.on_demand import OnDemand
 
 Item = Dependency | ModelRef | Artifact | Evidence | Notification
 """What a source yields."""
@@ -56,25 +39,26 @@ class Source(Protocol):
 
 
 SOURCES: tuple[Source, ...] = (
-    requirements,
-    pyproject,
-    toml_locks,
-    pipenv,
-    conda,
-    setup_cfg,
-    setup_py,
-    scripts,
-    command_lines,
-    workflows,
-    spaces,
-    core_metadata,
-    distributions,
-    python_code,
-    notebook,
-    notebook_commands,
+    OnDemand("requirements", Aspect.DEPENDENCIES, r".*(requirement|constraint).*\.(txt|in)"),
+    OnDemand("pyproject", Aspect.DEPENDENCIES, r"pyproject\.toml"),
+    OnDemand("toml_locks", Aspect.DEPENDENCIES, r".*\.(lock|toml)"),
+    OnDemand("pipenv", Aspect.DEPENDENCIES, r"pipfile(\.lock)?"),
+    OnDemand("conda", Aspect.DEPENDENCIES, r".*(environment|conda|python_env).*\.ya?ml"),
+    OnDemand("setup_cfg", Aspect.DEPENDENCIES, r"setup\.cfg"),
+    OnDemand("setup_py", Aspect.DEPENDENCIES, r"setup\.py"),
+    OnDemand("scripts", Aspect.DEPENDENCIES, r".*\.pyw?"),
+    OnDemand("command_lines", Aspect.DEPENDENCIES, r".*(file.*|\.(sh|bash|zsh|ksh|mk|just|ya?ml))"),
+    OnDemand("workflows", Aspect.DEPENDENCIES, r".*\.ya?ml"),
+    OnDemand("spaces", Aspect.DEPENDENCIES, r"readme\.md"),
+    OnDemand("core_metadata", Aspect.DEPENDENCIES, r"metadata|pkg-info"),
+    OnDemand("distributions", Aspect.DEPENDENCIES, r".*\.(whl|egg|zip|tar|tgz|tbz|gz|bz2|xz|z)"),
+    OnDemand("python_code", Aspect.CODE, r".*\.py[wi]?"),
+    OnDemand("notebook", Aspect.CODE, r".*\.ipynb"),
+    OnDemand("notebook_commands", Aspect.DEPENDENCIES, r".*\.ipynb"),
 )
+"""Each is imported when a file has a fitting name. A new one is a line here, in the order of work."""
 
-FOLDERS: Mapping[str, tuple[str, ...]] = {workflows.NAME: workflows.FOLDER}
+FOLDERS: Mapping[str, tuple[str, ...]] = {"workflows": (".github", "workflows")}
 """Sources whose files are known by the folder that they lie in, besides their name."""
 
 
