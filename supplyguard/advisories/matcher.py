@@ -7,6 +7,7 @@ not used: they refuse pre-releases and post-releases that the ranges include.
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterable, Iterator
 from functools import lru_cache
 from itertools import groupby
@@ -19,6 +20,7 @@ if TYPE_CHECKING:
 
     _Turns = tuple[tuple[Version | None, tuple[Event, ...]], ...]
 
+_BEGIN: Final = re.compile(r"\s*[vV]?0*([0-9]*)(?:\.0*([0-9]*))?")
 _LONGEST: Final = 200
 """Characters of a version that is parsed."""
 
@@ -54,6 +56,16 @@ def _key(text: str) -> tuple[object, ...] | None:
     return version.epoch, release, version.pre, version.post, version.dev, version.local
 
 
+@lru_cache(maxsize=65_536)
+def _begin(text: str) -> tuple[str, str] | None:
+    """Give the first two numbers of a release, without zeros in front; None where it takes parsing.
+
+    Equal versions have equal beginnings, and this is much cheaper than parsing.
+    """
+    found = _BEGIN.match(text) if text.isascii() and "!" not in text else None
+    return None if found is None else (found[1], found[2] or "")
+
+
 def is_affected(affected: Affected, raw: str) -> bool | None:
     """Whether version `raw` is affected; None when that cannot be told.
 
@@ -72,7 +84,14 @@ def is_affected(affected: Affected, raw: str) -> bool | None:
         if inside:
             return True
         undecided = undecided or inside is None
-    if not {_key(raw), _key(str(public))}.isdisjoint(map(_key, affected.versions)):
+    begin = _begin(raw)
+    if begin is None:
+        alike = list(affected.versions)
+    else:
+        major, minor = begin[0] or "0", begin[1]  # an equal version has these digits somewhere
+        near = (one for one in affected.versions if major in one and minor in one)
+        alike = [one for one in near if (_begin(one) or begin) == begin]
+    if not {_key(raw), _key(str(public))}.isdisjoint(map(_key, alike)):
         return True
     return None if undecided and not affected.versions else False
 

@@ -192,6 +192,8 @@ def _answer(question: Question, match: _Match, known: dict[str, osv.Record | str
         if isinstance(record, str):
             failure = failure or record
             bare.append(identifier)
+        elif record.withdrawn:
+            continue
         elif question[0] in record.names:
             records.append(record)
         else:

@@ -167,20 +167,21 @@ def _records_of(
         f" WHERE p.name IN ({marks}) ORDER BY p.name, r.number",
         names,
     )
-    ids_of: dict[int, tuple[str, ...]] = {}
+    ids_of: dict[int, list[str]] = {}
+    same_problem = (
+        "SELECT DISTINCT same.problem, a.id FROM package p JOIN record r ON r.number = p.record"  # noqa: S608 - marks only
+        " JOIN record same ON same.problem = r.problem JOIN alias a ON a.record = same.number"
+        f" WHERE p.name IN ({marks})"
+    )
+    for problem, one in connection.execute(same_problem, names):
+        ids_of.setdefault(problem, []).append(one)
     seen: dict[int, Record] = {}
     found: dict[str, list[tuple[Record, tuple[str, ...]]]] = {}
     for name, number, problem, body in rows:
-        if problem not in ids_of:
-            ids = connection.execute(
-                "SELECT DISTINCT a.id FROM record r JOIN alias a ON a.record = r.number"
-                " WHERE r.problem = ? LIMIT ?",
-                (problem, _MOST_ALIASES),
-            )
-            ids_of[problem] = tuple(one for (one,) in ids)
         if number not in seen:
             seen[number] = parse(load(_inflate(body)))
-        found.setdefault(name, []).append((seen[number], ids_of[problem]))
+        ids = tuple(ids_of.get(problem, ())[:_MOST_ALIASES])
+        found.setdefault(name, []).append((seen[number], ids))
     return found
 
 

@@ -198,3 +198,32 @@ def test_the_smallest_upgrade_clears_the_record() -> None:
     assert matcher.smallest_upgrade([known], "x", fixed) == "1.10"
     everywhere = record(package(span(">=0")))
     assert matcher.smallest_upgrade([known, everywhere], "x", fixed) is None
+
+
+numbers = st.sampled_from(["0", "00", "1", "01", "2", "10", "010"])
+spellings = st.builds(
+    lambda lead, release, rest: lead + ".".join(release) + rest,
+    st.sampled_from(["", "v", "V", " ", " v", "0!", "1!"]),
+    st.lists(numbers, min_size=1, max_size=4),
+    st.sampled_from(["", "a1", ".a1", "-1", ".post1", "rc0", ".dev1", "+cu121", "\n"]),
+)
+
+
+@given(spellings, spellings)
+@settings(deadline=None, max_examples=300)
+def test_equal_versions_begin_alike(one: str, other: str) -> None:
+    first, second = matcher.parse_version(one), matcher.parse_version(other)
+    assert first is not None
+    begins = matcher._begin(one), matcher._begin(other)
+    if first == second and None not in begins:
+        assert begins[0] == begins[1]
+
+
+@given(spellings, st.frozensets(spellings, max_size=5))
+@settings(deadline=None, max_examples=200)
+def test_enumeration_is_equality(raw: str, versions: frozenset[str]) -> None:
+    version = Version(raw)
+    expected = raw in versions or any(
+        Version(one) in (version, matcher.public_version(version)) for one in versions
+    )
+    assert matcher.is_affected(Affected(name="x", versions=versions), raw) is expected
