@@ -144,7 +144,7 @@ def test_an_exceeded_budget_ends_the_artifact(run: Callable[..., Part]) -> None:
 
     def spent(_member: Member, _budget: Budget) -> Iterator[Item]:
         raise BudgetExceededError("seconds", 1)
-        yield  # makes this a generator
+        yield  # makes this a generator  # type: ignore[unreachable]
 
     assert [each.code for each in run(Stub(spent), Stub(bomb)).notifications] == ["budget-exceeded"]
 

@@ -1,4 +1,4 @@
-"""Every cell of the table in docs/dependencies.md, on files that the real tools wrote where they write one."""
+"""The table of docs/dependencies.md: each cell is backed by a test, and the page is what the table says."""
 
 from __future__ import annotations
 
@@ -37,7 +37,7 @@ def collected(path: Path, uri: str) -> list[Dependency]:
 
 def file_of(row: dict[str, Any], tmp_path: Path) -> Path:
     if "fixture" in row:
-        return FIXTURES / row["fixture"]
+        return FIXTURES / row["fixture"]  # type: ignore[no-any-return]
     path: Path = tmp_path / row["name"]
     path.parent.mkdir(parents=True, exist_ok=True)
     path.write_text(row["text"], encoding="utf-8")
@@ -139,7 +139,7 @@ def test_pylock_as_packaging_reads_it(name: str) -> None:
     ]
     assert [each.marker is None for each in ours] == [package.marker is None for package in other.packages]
     digests = [
-        {f"{kind}:{value}" for file in files for kind, value in file.hashes.items()}
+        {f"{kind}:{value}" for file in files for kind, value in file.hashes.items()}  # type: ignore[attr-defined]
         for files in ([*(package.wheels or ()), *filter(None, [package.sdist])] for package in other.packages)
     ]
     assert [set(each.hashes) for each in ours] == digests
