@@ -54,7 +54,7 @@ def by_definition(text: str) -> list[str]:
     return hashes
 
 
-@pytest.mark.parametrize(("text", "expected"), PUBLISHED.items())
+@pytest.mark.parametrize(("text", "expected"), list(PUBLISHED.items()))
 def test_line_hashes_are_githubs(text: str, expected: list[str]) -> None:
     assert list(line_hashes(text)) == expected
 

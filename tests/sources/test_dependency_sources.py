@@ -6,7 +6,6 @@ import importlib
 import importlib.util
 import json
 import zipfile
-from collections.abc import Iterator
 from dataclasses import replace
 from pathlib import Path
 from types import ModuleType
@@ -44,10 +43,8 @@ def file_of(row: dict[str, Any], tmp_path: Path) -> Path:
     return path
 
 
-def cells(column: str) -> Iterator[Any]:
-    for row in ROWS:
-        if column in row:
-            yield pytest.param(row, id=row["source"])
+def cells(column: str) -> list[Any]:
+    return [pytest.param(row, id=row["source"]) for row in ROWS if column in row]
 
 
 def named(row: dict[str, Any], column: str, tmp_path: Path) -> list[Dependency]:
