@@ -26,7 +26,7 @@ def table() -> str:
     versions: dict[str, str] = json.loads(VERSIONS.read_text(encoding="utf-8"))
     lines = [f"| source | {' | '.join(COLUMNS)} | tested on a file of |", "| --- " * (len(COLUMNS) + 2) + "|"]
     for row in rows:
-        cells = ["yes" if column in row else "-" for column in COLUMNS]
+        cells = ["yes" if column in row else "–" for column in COLUMNS]
         tool = f"{row['tool']} {versions[row['tool']]}" if row["tool"] in versions else "the format"
         if "text" in row:
             tool = "the format"

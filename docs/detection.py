@@ -7,12 +7,13 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import Any, Final
 
-from supplyguard.examine import examine
-from supplyguard.inventory import Artifact
-from supplyguard.limits import Limits
-from supplyguard.rules import judge, load_catalogue
+from supplyguard.finding import Severity
+from supplyguard.policy import Policy
+from supplyguard.rules import load_catalogue
+from supplyguard.scan import ScanOptions, scan
 
 FIXTURES: Final = Path(__file__).parent.parent / "fixtures"
+EVERYTHING: Final = Policy(min_severity=Severity.INFO)
 INTRODUCTION: Final = """\
 # Detection
 
@@ -52,16 +53,6 @@ def _rows(table: Path) -> Iterator[tuple[str, set[str], set[str]]]:
     catalogue = load_catalogue()
     expected: dict[str, list[dict[str, Any]]] = json.loads(table.read_text(encoding="utf-8"))
     for name, wanted in sorted(expected.items()):
-        top = table.parent / name
-        files = sorted(each for each in top.rglob("*") if each.is_file()) if top.is_dir() else [top]
-        found = {
-            finding.rule.id
-            for file in files
-            for evidence in examine(_artifact(file), Limits()).evidence
-            for finding in judge(catalogue, evidence)
-        }
+        options = ScanOptions(catalogue=catalogue, policy=EVERYTHING)
+        found = {finding.rule.id for finding in scan([table.parent / name], options).findings}
         yield name, {each["rule"] for each in wanted}, found
-
-
-def _artifact(file: Path) -> Artifact:
-    return Artifact(uri=file.name, path=file, size=file.stat().st_size)

@@ -196,12 +196,18 @@ def test_a_file_that_cannot_be_opened_is_said(tmp_path: Path) -> None:
         ("notes.txt", b"hello", Role.OTHER, []),
         ("model.onnx", b"\x08\x07", Role.NOT_RECOGNISED, [True]),
         ("weights.bin", b"\x00\x01", Role.NOT_RECOGNISED, [False]),
-        ("anything", b"GGUF\x03", Role.NOT_RECOGNISED, [True]),
+        ("anything", b"Opaque\x03", Role.NOT_RECOGNISED, [True]),
     ],
 )
 def test_what_nobody_recognises(
-    name: str, data: bytes, role: Role, incomplete: list[bool], run: Callable[..., Part]
+    name: str,
+    data: bytes,
+    role: Role,
+    incomplete: list[bool],
+    run: Callable[..., Part],
+    monkeypatch: pytest.MonkeyPatch,
 ) -> None:
+    monkeypatch.setattr("supplyguard.recognition._magics", lambda: ((0, b"Opaque", "Opaque"),))
     part = run(name=name, data=data)
     assert part.role is role
     assert [each.incomplete for each in part.notifications] == incomplete

@@ -90,7 +90,8 @@ def test_from_an_address(place: Path) -> None:
     ]
     assert "If-None-Match" not in asked[3].headers, "another source has other ETags"
     assert imported
-    assert said[0].startswith("downloading advisories: 0.0 of 0.0 MiB")
+    assert said[0] == "fetching all advisories: there is no usable store"
+    assert said[1].startswith("downloading advisories: 0.0 of 0.0 MiB")
     assert not list((place.parent / "downloads").glob("*.part"))
 
 

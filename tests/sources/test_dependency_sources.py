@@ -58,8 +58,7 @@ def named(row: dict[str, Any], column: str, tmp_path: Path) -> list[Dependency]:
 def test_read(row: dict[str, Any], tmp_path: Path) -> None:
     found = named(row, "read", tmp_path)
     assert {each.version for each in found} == {row["read"][1]}
-    module = importlib.import_module(f"supplyguard.sources.{row['module']}")
-    assert module in claiming(SOURCES, file_of(row, tmp_path))
+    assert row["module"] in {each.NAME for each in claiming(SOURCES, file_of(row, tmp_path))}
 
 
 @pytest.mark.parametrize("row", cells("lines"))
@@ -121,7 +120,8 @@ def test_drift(row: dict[str, Any]) -> None:
     (drift,) = compare([*others, replace(changed, specifier="<0.0.1")])
     assert (drift.kind, drift.facts["reason"], drift.facts["name"]) == ("lock-drift", "version", changed.name)
     assert drift.location == changed.location
-    assert drift.related[0].line == locked[changed.name].location.line
+    places = {each.location for each in found if each.name == changed.name and each is not changed}
+    assert drift.related[0] in places  # a lock may name a package once more with its extras
 
 
 @pytest.mark.parametrize("name", ["uv", "pip"])
