@@ -92,7 +92,7 @@ def _flat(family: Family) -> bytes:
         parts = [rb"G.{8}", *parts, _NUMBERS]
     if family is not Family.MEMOIZE:
         parts.append(_WRITES[family])
-    return b"|".join([*parts, rb"[CU]" + _counted(0)] if family is not Family.TEXT else parts)
+    return b"|".join([*parts, rb"[CU]" + _counted(0, 63)] if family is not Family.TEXT else parts)
 
 
 def _literals(family: Family) -> bytes:
@@ -111,7 +111,7 @@ def _single(family: Family) -> bytes:
     else:
         filled, literal = rb"[\]}]", rb"G.{8}|[)N\x88\x89]|" + _NUMBERS + b"|" + _texts(family)
     item = b"(?:(?:" + literal + b")" + write + b"|" + _READS[family] + b")"
-    return filled + write + b"(?:" + item + b"a|" + item + item + b"s)++"
+    return filled + write + b"(?:" + item + b"(?:a|" + item + b"s))++"
 
 
 def _pieces(family: Family, depth: int) -> bytes:
