@@ -89,7 +89,8 @@ def _flat(family: Family) -> bytes:
     """Make the pattern of one opcode that is no mark, the most frequent ones first."""
     parts = [_texts(family), _ONE_BYTE[family], _READS[family]]
     if family is not Family.TEXT:
-        parts = [rb"G.{8}", *parts, _NUMBERS]
+        key_and_value = rb"h.[N\x88\x89)]"  # of a dict, in one go
+        parts = [rb"G.{8}", *parts[:2], key_and_value, parts[2], _NUMBERS]
     if family is not Family.MEMOIZE:
         parts.append(_WRITES[family])
     return b"|".join([*parts, rb"[CU]" + _counted(0, 63)] if family is not Family.TEXT else parts)
@@ -114,13 +115,13 @@ def _single(family: Family) -> bytes:
     return filled + write + b"(?:" + item + b"(?:a|" + item + b"s))++"
 
 
-def _pieces(family: Family, depth: int) -> bytes:
+def _pieces(family: Family, depth: int, *, outermost: bool = True) -> bytes:
     """Make the pattern of one value, memo write or tuple opcode above a mark."""
     flat = _flat(family)
     if not depth:
         return b"(?:" + flat + b")"
-    inner = rb"\(" + _pieces(family, depth - 1) + b"*+" + _CLOSERS[family]
-    single = b"|" + _single(family) if depth == DEPTH or family is Family.TEXT else b""
+    inner = rb"\(" + _pieces(family, depth - 1, outermost=False) + b"*+" + _CLOSERS[family]
+    single = b"|" + _single(family) if outermost or family is Family.TEXT else b""
     if family is Family.TEXT:
         return b"(?:" + single[1:] + b"|" + inner + b"|" + flat + b")"
     return b"(?:" + single[1:] + b"|" * bool(single) + inner + b"|" + flat + b")"
@@ -139,7 +140,7 @@ def stretch(family: Family) -> re.Pattern[bytes]:
 @cache
 def group(family: Family) -> re.Pattern[bytes]:
     """Pass over a mark, inert opcodes and the opcode that takes them up; group 1 is what it takes."""
-    return _compile(rb"\((" + _pieces(family, DEPTH) + b"*+)" + _CLOSERS[family])
+    return _compile(rb"\((" + _pieces(family, DEPTH - 1) + b"*+)" + _CLOSERS[family])
 
 
 @cache

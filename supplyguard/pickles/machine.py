@@ -19,7 +19,7 @@ from supplyguard.pickles.joblib_arrays import MOST_PADDING, ArrayBytes
 from supplyguard.pickles.lumps import LEANING, WRITES, family_of, stretch
 from supplyguard.pickles.memo import Memo
 from supplyguard.pickles.opcodes import HIGHEST_PROTOCOL, Op
-from supplyguard.pickles.state import STRETCH, Handler, State
+from supplyguard.pickles.state import LONG_RUN, STRETCH, Handler, State
 from supplyguard.pickles.stream import Literal, Stream
 from supplyguard.pickles.values import MARK, Run, is_plain
 
@@ -92,20 +92,26 @@ def _pass_over(state: State) -> None:
     if window[index] in (LEANING if state.edge or not is_plain(top) else WRITES):
         return
     pattern = stretch(state.memo.family)
-    first = tail = index
+    first = tail = cut = index
+    cuts: list[int] = []
+    base = stream.position - first
     while (match := pattern.match(window, index, limit)) is not None:
+        if index - cut >= LONG_RUN:
+            cut = index
+            cuts.append(base + cut)
         tail, index = index, match.end()
         if index == limit:  # what follows was out of the pattern's sight
             state.edge = True
             break
+    if cuts and cuts[-1] == base + tail:
+        cuts.pop()
     gained = index - first
     if gained >= WORTHWHILE:
         state.last_pause = 0
     else:
         state.pause = state.last_pause = min(LONGEST_PAUSE, 2 * state.last_pause + 1)
     if gained:
-        base = stream.position - first
-        state.stack.append(Run(base + first, base + tail, base + index))
+        state.stack.append(Run(base + first, base + tail, base + index, tuple(cuts)))
         state.memo.passed(base + first, base + index)
         stream.position = base + index
 

@@ -99,8 +99,12 @@ class State:
     def unroll(self, run: Run) -> None:
         """Interpret a Run on top of the stack, at least its last stretch."""
         if run.tail > run.start:
-            self.stack.append(Run(run.start, run.start, run.tail))
-        elif run.end - run.start > LONG_RUN:
+            self.stack.append(Run(run.start, run.start, run.tail, run.cuts))
+        elif run.cuts:
+            *earlier, last = run.cuts
+            self.stack.append(Run(run.start, run.start, last, tuple(earlier)))
+            run = Run(last, last, run.end)
+        if run.tail == run.start and run.end - run.start > LONG_RUN:
             parts = list(self.split(run.start, run.end))
             self.stack.extend(Run(start, start, end) for start, end in parts[:-1])
             run = Run(run.start, parts[-1][0], run.end)

@@ -54,12 +54,14 @@ class View:
 class Run:
     """An unknown number of values: the inert opcodes at [start, end), not looked at yet.
 
-    `tail` is the start of its last stretch, an opcode boundary.
+    `tail` is the start of its last stretch, an opcode boundary; `cuts` are some other such
+    boundaries, in order, all before `tail`.
     """
 
     start: int
     tail: int
     end: int
+    cuts: tuple[int, ...] = ()
 
 
 @dataclass(slots=True, eq=False)
