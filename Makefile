@@ -3,7 +3,7 @@ PYTHON ?= python3
 VENV := .venv
 BIN := $(VENV)/bin
 
-.PHONY: demo test lint bench sarif-check clean
+.PHONY: demo test coverage lint bench sarif-check clean
 
 $(VENV)/.made: pyproject.toml
 	test -x $(BIN)/python || $(PYTHON) -m venv $(VENV)
@@ -13,8 +13,11 @@ $(VENV)/.made: pyproject.toml
 demo: $(VENV)/.made  ## scan the demo project; it is meant to fail, so its exit code is shown, not passed on
 	@$(BIN)/supplyguard scan --offline fixtures/demo_project; echo "exit code: $$?"
 
-test: $(VENV)/.made  ## run all tests with branch coverage
-	$(BIN)/python -m pytest --cov --cov-report=term
+test: $(VENV)/.made  ## run all tests, on all cores
+	$(BIN)/python -m pytest --numprocesses auto
+
+coverage: $(VENV)/.made  ## measure branch coverage, without the heaviest tests
+	$(BIN)/python -m pytest --numprocesses auto -m 'not heavy' --cov --cov-report=term
 
 lint: $(VENV)/.made  ## formatting, lint, types, layers
 	$(BIN)/ruff format --check .

@@ -196,21 +196,23 @@ def test_a_file_that_cannot_be_opened_is_said(tmp_path: Path) -> None:
         ("notes.txt", b"hello", Role.OTHER, []),
         ("model.onnx", b"\x08\x07", Role.NOT_RECOGNISED, [True]),
         ("weights.bin", b"\x00\x01", Role.NOT_RECOGNISED, [False]),
-        ("anything", b"Opaque\x03", Role.NOT_RECOGNISED, [True]),
     ],
 )
 def test_what_nobody_recognises(
-    name: str,
-    data: bytes,
-    role: Role,
-    incomplete: list[bool],
-    run: Callable[..., Part],
-    monkeypatch: pytest.MonkeyPatch,
+    name: str, data: bytes, role: Role, incomplete: list[bool], run: Callable[..., Part]
 ) -> None:
-    monkeypatch.setattr("supplyguard.recognition._magics", lambda: ((0, b"Opaque", "Opaque"),))
     part = run(name=name, data=data)
     assert part.role is role
     assert [each.incomplete for each in part.notifications] == incomplete
+
+
+def test_a_known_format_without_an_inspector_is_a_gap(
+    run: Callable[..., Part], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("supplyguard.recognition._magics", lambda: ((0, b"Opaque", "Opaque"),))
+    part = run(name="anything", data=b"Opaque\x03")
+    assert part.role is Role.NOT_RECOGNISED
+    assert [each.incomplete for each in part.notifications] == [True]
 
 
 def test_sources_are_drained_and_their_failures_said(run: Callable[..., Part]) -> None:

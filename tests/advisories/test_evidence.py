@@ -46,6 +46,7 @@ def test_groups_are_joined_by_any_chain() -> None:
     assert aliases.groups([]) == []
 
 
+@pytest.mark.heavy
 @given(st.lists(st.frozensets(st.integers(0, 12).map(str), min_size=1, max_size=3), max_size=10))
 @settings(deadline=None, max_examples=100)
 def test_groups_agree_with_repeated_joining(id_sets: list[frozenset[str]]) -> None:

@@ -105,6 +105,7 @@ ORDERED = """
 POINTS = tuple(map(Version, ORDERED.split()))
 
 
+@pytest.mark.heavy
 @given(st.data())
 @settings(deadline=None, max_examples=300)
 def test_ranges_agree_with_plain_intervals(data: st.DataObject) -> None:
@@ -219,6 +220,7 @@ def test_equal_versions_begin_alike(one: str, other: str) -> None:
         assert begins[0] == begins[1]
 
 
+@pytest.mark.heavy
 @given(spellings, st.frozensets(spellings, max_size=5))
 @settings(deadline=None, max_examples=200)
 def test_enumeration_is_equality(raw: str, versions: frozenset[str]) -> None:

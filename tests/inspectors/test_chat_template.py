@@ -139,6 +139,7 @@ def test_what_does_not_parse_is_a_gap() -> None:
             evidence(text)
 
 
+@pytest.mark.heavy
 def test_size_is_bounded() -> None:
     with pytest.raises(BudgetExceededError):
         evidence("x" * (LARGEST + 1))

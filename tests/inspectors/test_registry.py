@@ -56,6 +56,7 @@ def probes(monkeypatch: pytest.MonkeyPatch) -> Iterator[Probe]:
             seen.clear()
 
 
+@pytest.mark.heavy
 def test_first_looks_miss_nothing(monkeypatch: pytest.MonkeyPatch) -> None:
     pairs: list[tuple[OnDemand, Inspector]] = [
         (each, each.module) for each in INSPECTORS if isinstance(each, OnDemand)

@@ -84,6 +84,7 @@ ENTRIES = st.fixed_dictionaries(
 HEADERS = st.dictionaries(st.sampled_from("abcd"), ENTRIES, max_size=4)
 
 
+@pytest.mark.heavy
 @given(HEADERS, st.integers(0, 16), st.sampled_from([b"", b"  ", b"\n", b"\0", b"x"]))
 @settings(deadline=None, max_examples=300)
 def test_random_headers_are_judged_as_the_library_does(header: Any, size: int, padding: bytes) -> None:
@@ -97,6 +98,7 @@ SIZES = st.lists(
 )
 
 
+@pytest.mark.heavy
 @given(SIZES, st.data())
 @settings(deadline=None, max_examples=150)
 def test_honest_headers_have_no_flaw_and_one_change_is_judged_alike(

@@ -160,6 +160,7 @@ def test_a_sparse_member_is_said() -> None:
     assert isinstance(error, MalformedError)
 
 
+@pytest.mark.heavy
 def test_limits_hold() -> None:
     data = tar(*(entry(f"../{number}") for number in range(70)))
     items = list(yielded(tar_archive, data))
@@ -195,6 +196,7 @@ def sealed(data: bytearray, at: int) -> None:
     data[at + 148 : at + 156] = b"%06o\0 " % sum(data[at : at + 512])
 
 
+@pytest.mark.heavy
 @given(st.lists(st.tuples(st.integers(0, 4), st.integers(0, 511), st.integers(0, 255)), max_size=4))
 @settings(deadline=None, max_examples=250)
 def test_what_python_reads_of_a_mutated_tar_is_read_here(changes: list[tuple[int, int, int]]) -> None:

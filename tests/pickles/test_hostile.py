@@ -75,6 +75,8 @@ from pathlib import Path
 from supplyguard.inspectors import pickle_stream
 from supplyguard.inventory import Artifact, Member
 from supplyguard.limits import Budget
+
+pytestmark = pytest.mark.heavy
 path = Path(sys.argv[1])
 artifact = Artifact(uri="file", path=path, size=path.stat().st_size)
 member = Member(artifact=artifact, open=lambda: path.open("rb", buffering=0), size=artifact.size)

@@ -22,6 +22,8 @@ from supplyguard.inventory import Member
 from supplyguard.limits import Budget, Limits
 from tests.examined import probe, yielded
 
+pytestmark = pytest.mark.heavy
+
 LIMITS = Limits(seconds=20, members=500)
 SEED = write_zip(
     [

@@ -24,6 +24,8 @@ from supplyguard.pickles.knowledge import load_knowledge
 from supplyguard.pickles.programs import Programs, examine
 from supplyguard.pickles.recognition import _moved, pickle_start
 
+pytestmark = pytest.mark.heavy
+
 FIXTURES = Path(__file__).parents[2] / "fixtures"
 KNOWLEDGE = load_knowledge()
 NEVER = 1 << 40

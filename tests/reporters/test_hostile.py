@@ -25,6 +25,8 @@ from supplyguard.inventory import Artifact, Location, ModelRef
 from supplyguard.reporters import REPORTERS, RenderOptions, Reporter, sarif
 from tests.reporters.sample_report import PICKLE, Findings, dependency, report_of
 
+pytestmark = pytest.mark.heavy
+
 HERE = Path(__file__)
 SARIF = Draft202012Validator(json.loads((HERE.parent / "sarif_schema.json").read_text(encoding="utf-8")))
 JSON = Draft202012Validator(

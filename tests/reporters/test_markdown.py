@@ -54,6 +54,7 @@ def test_a_table_cell_cannot_be_left() -> None:
     assert {tag.lower() for tag in re.findall(r"<(\w+)", shown)} == {"details", "summary", "sub"}
 
 
+@pytest.mark.heavy
 def test_a_summary_is_at_most_a_mebibyte_and_counts_the_rest() -> None:
     make = Findings()
     hostile = "漢|" * 500

@@ -14,6 +14,8 @@ from supplyguard.reporters import sarif
 from tests.reporters.sample_report import INDEX, PICKLE, UNKNOWN_IMPORT, Findings, report_of
 from tests.reporters.sarif_checks import check_limits, run_of
 
+pytestmark = pytest.mark.heavy
+
 MIB = 1024 * 1024
 
 

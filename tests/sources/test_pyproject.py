@@ -213,6 +213,7 @@ def test_what_is_not_toml_is_malformed(collect: Any, content: bytes) -> None:
         collect(pyproject, "pyproject.toml", content)
 
 
+@pytest.mark.heavy
 @pytest.mark.parametrize(
     "content",
     [

@@ -426,6 +426,7 @@ def test_invalid_escapes_do_not_warn(collect: Any) -> None:
         assert len(calls(collect(python_code, "a.py", "import torch\ntorch.load('\\d')\n"))) == 1
 
 
+@pytest.mark.heavy
 @pytest.mark.parametrize(
     "code",
     [

@@ -363,6 +363,7 @@ def test_what_was_found_before_a_limit_is_kept(tmp_path: Path) -> None:
     assert len(evidence(found, "dependency-unpinned")) == 10
 
 
+@pytest.mark.heavy
 @pytest.mark.parametrize(
     "content",
     [
