@@ -12,6 +12,7 @@ from pathlib import Path
 from typing import Any, Final
 
 ROOT: Final = Path(__file__).parent.parent
+NONE: Final = "\N{EN DASH}"
 PAGE: Final = Path(__file__).parent / "dependencies.md"
 REGISTRY: Final = ROOT / "tests" / "data" / "dependency_sources.json"
 VERSIONS: Final = ROOT / "fixtures" / "locks" / "versions.json"
@@ -26,7 +27,7 @@ def table() -> str:
     versions: dict[str, str] = json.loads(VERSIONS.read_text(encoding="utf-8"))
     lines = [f"| source | {' | '.join(COLUMNS)} | tested on a file of |", "| --- " * (len(COLUMNS) + 2) + "|"]
     for row in rows:
-        cells = ["yes" if column in row else "–" for column in COLUMNS]
+        cells = ["yes" if column in row else NONE for column in COLUMNS]
         tool = f"{row['tool']} {versions[row['tool']]}" if row["tool"] in versions else "the format"
         if "text" in row:
             tool = "the format"

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import time
-from collections import Counter
 from dataclasses import dataclass
 from enum import StrEnum
 from typing import Final
@@ -63,18 +62,18 @@ class Budget:
     def __init__(self, limits: Limits | None = None) -> None:
         self.limits = limits if limits is not None else Limits()
         self._deadline = time.monotonic() + self.limits.seconds
-        self._spent: Counter[Resource] = Counter()
+        self._spent: dict[Resource, int] = {}
 
     def spend(self, resource: Resource, amount: int = 1) -> None:
         """Count `amount` of `resource`; raises BudgetExceededError once the limit is passed."""
-        self._spent[resource] += amount
+        spent = self._spent[resource] = self._spent.get(resource, 0) + amount
         limit: int = getattr(self.limits, resource.value)
-        if self._spent[resource] > limit:
+        if spent > limit:
             raise BudgetExceededError(resource.value, limit)
 
     def spent(self, resource: Resource) -> int:
         """How much of `resource` has been used so far."""
-        return self._spent[resource]
+        return self._spent.get(resource, 0)
 
     def check_time(self) -> None:
         """Raise BudgetExceededError when the wall time is used up; call it every few thousand steps."""

@@ -25,7 +25,7 @@ from supplyguard.limits import MIB, Limits
 from supplyguard.pickles.knowledge import knowledge_of
 from supplyguard.policy import InlineIgnore, Policy, decide, parse_inline
 from supplyguard.rules import Catalogue, judge
-from supplyguard.sources.drift import UNPINNED, compare, mark_direct, unsettled
+from supplyguard.sources import UNPINNED
 from supplyguard.sources.folder import Tally, WalkOptions, walk
 from supplyguard.sources.hub_cache import resolve
 
@@ -78,7 +78,6 @@ def scan(targets: Sequence[Path], options: ScanOptions) -> Report:
     with knowledge_of(options.knowledge):
         gathered = _gather(targets, options)
     gathered.inline += _included_ignores(gathered)
-    gathered.dependencies = list(mark_direct(gathered.dependencies))
     gathered.findings += _findings(_compared(gathered), gathered, options)
     databases = options.databases() if gathered.dependencies else ()
     audit_evidence, audits = _audit(gathered, databases, options)
@@ -162,7 +161,7 @@ class _Gathered:
 def _gather(targets: Sequence[Path], options: ScanOptions) -> _Gathered:
     """Walk the targets, then the cached models that their code refers to, and examine each file."""
     gathered = _Gathered(root_prefix=_root_prefix())
-    seen: set[Path] = set()
+    seen: set[str] = set()
     for target in targets:
         for item in walk(target, uri_of=uri_of, options=options.walk, tally=gathered.tally):
             _take(item, gathered, options, seen)
@@ -172,17 +171,19 @@ def _gather(targets: Sequence[Path], options: ScanOptions) -> _Gathered:
     return gathered
 
 
-def _take(item: Artifact | Notification, gathered: _Gathered, options: ScanOptions, seen: set[Path]) -> None:
+def _take(item: Artifact | Notification, gathered: _Gathered, options: ScanOptions, seen: set[str]) -> None:
     if isinstance(item, Notification):
         gathered.notifications.append(item)
-    elif item.path not in seen:
-        seen.add(item.path)
+    elif (path := str(item.path)) not in seen:
+        seen.add(path)
         options.progress(item.uri)
         _add(examine(item, options.limits, aspects=options.aspects), gathered, options)
 
 
 def _add(part: Part, gathered: _Gathered, options: ScanOptions) -> None:
     gathered.roles[part.role] = gathered.roles.get(part.role, 0) + 1
+    if part.role is Role.OTHER and not part.notifications:
+        return  # most files of a tree
     gathered.notifications += part.notifications
     # a file that is read by itself and again through an include says everything twice
     gathered.dependencies += gathered.new(part.dependencies)
@@ -204,6 +205,11 @@ def _add(part: Part, gathered: _Gathered, options: ScanOptions) -> None:
 
 def _compared(gathered: _Gathered) -> Iterator[Evidence]:
     """Give what shows only when all files are read: open versions that no lock settles, and drift."""
+    if not gathered.dependencies and not gathered.unpinned:
+        return
+    from supplyguard.sources.drift import compare, mark_direct, unsettled  # noqa: PLC0415 - heavy: manifests
+
+    gathered.dependencies = list(mark_direct(gathered.dependencies))
     yield from unsettled(gathered.unpinned, gathered.dependencies)
     yield from compare(gathered.dependencies)
 

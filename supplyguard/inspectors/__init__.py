@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from functools import cache
 from typing import Protocol
 
 from supplyguard.finding import Evidence, Notification
@@ -20,6 +21,7 @@ from supplyguard.inspectors.on_demand import (
     tar_like,
     zip_like,
 )
+from supplyguard.inspectors.shortlist import Shortlist
 from supplyguard.inventory import Member, Probe
 from supplyguard.limits import Budget
 
@@ -69,3 +71,14 @@ INSPECTORS: tuple[Inspector, ...] = (
     OnDemand("seven_zip", begins(b"7z\xbc\xaf", b"Rar!", b"MSCF", b"!<arch>")),
 )
 """Each is imported when a file passes its first look. A new one is a line here, in the order of work."""
+
+
+def recognising(inspectors: tuple[Inspector, ...], probe: Probe) -> list[Inspector]:
+    """Give those of `inspectors` that recognise a file, in their order."""
+    candidates = _shortlist(inspectors).candidates(probe)
+    return [each for each in candidates if each.recognizes(probe)]
+
+
+@cache
+def _shortlist(inspectors: tuple[Inspector, ...]) -> Shortlist[Inspector]:
+    return Shortlist((each, each.first_look if isinstance(each, OnDemand) else None) for each in inspectors)

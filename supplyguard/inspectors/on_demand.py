@@ -12,6 +12,7 @@ from importlib import import_module
 from typing import TYPE_CHECKING, Final
 
 from supplyguard.finding import Evidence, Notification
+from supplyguard.inspectors.shortlist import Look, joined
 from supplyguard.inventory import Member, Probe
 from supplyguard.limits import Budget
 
@@ -37,16 +38,16 @@ _COMPRESSED: Final = frozenset(
 class OnDemand:
     """Stands in for the inspector module `stem` until a file passes the first look."""
 
-    __slots__ = ("FORMAT", "_first_look", "_module")
+    __slots__ = ("FORMAT", "_module", "first_look")
 
     def __init__(self, stem: str, first_look: FirstLook) -> None:
         self.FORMAT = stem
-        self._first_look = first_look
+        self.first_look = first_look
         self._module: Inspector | None = None
 
     def recognizes(self, probe: Probe) -> bool:
         """Take the first look, then ask the inspector."""
-        return self._first_look(probe) and self.module.recognizes(probe)
+        return self.first_look(probe) and self.module.recognizes(probe)
 
     def inspect(self, member: Member, budget: Budget) -> Iterator[Evidence | Member | Notification]:
         """Hand over to the inspector."""
@@ -90,24 +91,30 @@ def object_follows(probe: Probe) -> bool:
 
 def begins(*magics: bytes, at: int = 0) -> FirstLook:
     """Make a first look: one of these bytes at a place."""
-    return lambda probe: probe.head.startswith(magics, at)
+    if not at:
+        return Look(magics=magics)
+    return Look(others=(lambda probe: probe.head.startswith(magics, at),))
 
 
 def ends(*magics: bytes) -> FirstLook:
     """Make a first look: the last bytes."""
-    return lambda probe: probe.tail.endswith(magics)
+    return Look(others=(lambda probe: probe.tail.endswith(magics),))
 
 
 def named(*endings: str) -> FirstLook:
     """Make a first look: the name ends like this, in any case."""
-    return lambda probe: probe.name.lower().endswith(endings)
+    return Look(endings=endings)
 
 
 def either(*looks: FirstLook) -> FirstLook:
     """Make a first look of several: any of them."""
-    return lambda probe: any(look(probe) for look in looks)
+    return joined(looks)
 
 
 def holds(*pieces: bytes, within: int = 1 << 16) -> FirstLook:
     """Make a first look: one of these pieces among the first bytes."""
-    return lambda probe: any(piece in probe.head[:within] for piece in pieces)
+    return Look(others=tuple(_holding(piece, within) for piece in pieces))
+
+
+def _holding(piece: bytes, within: int) -> FirstLook:
+    return lambda probe: probe.head.find(piece, 0, within) >= 0

@@ -201,26 +201,25 @@ class Stream:
     def next(self) -> tuple[int, Literal]:
         """Read one opcode; gives its byte and its argument (None when it has none)."""
         start = self.position
-        index = start - self._base
-        end = self.frame_end
-        if (end is None or start + NEAR <= end) and index >= 0 and index + NEAR <= len(self._window):
-            code = self._window[index]
+        base, window, end = self._base, self._window, self.frame_end
+        index = start - base
+        if 0 <= index < len(window) - 1:
+            code = window[index]
             short = _SHORT[code]
-            if short == 1:
-                self.position = start + 1
-                return code, None
-            if short == 2:
-                self.position = start + 2
-                return code, self._window[index + 1]
-            if short == 3:
-                stop = index + 2 + self._window[index + 1]
-                if stop <= index + NEAR:
-                    try:
-                        text = self._window[index + 2 : stop].decode()
-                    except UnicodeDecodeError:  # surrogates, or no text at all
-                        return self._next(start)
-                    self.position = self._base + stop
-                    return code, text
+            stop = index + short if short != _TEXT else index + 2 + window[index + 1]
+            if short and stop <= len(window) and (end is None or base + stop <= end):
+                if short == 1:
+                    self.position = start + 1
+                    return code, None
+                if short == 2:
+                    self.position = start + 2
+                    return code, window[index + 1]
+                try:
+                    text = window[index + 2 : stop].decode()
+                except UnicodeDecodeError:  # surrogates, or no text at all
+                    return self._next(start)
+                self.position = base + stop
+                return code, text
         return self._next(start)
 
     def _next(self, start: int) -> tuple[int, Literal]:
@@ -285,12 +284,11 @@ _NUMBERS: Final = {
     Argument.U8: struct.Struct("<Q"),
     Argument.F8: struct.Struct(">d"),
 }
-NEAR: Final = 64
-"""An opcode and its argument within so many bytes are read without further ado."""
+_TEXT: Final = 3
 _SHORT: Final = [0] * 256
 for _code, _argument in ARGUMENT.items():
     _SHORT[_code] = 1 if _argument is Argument.NONE else 2 if _argument is Argument.U1 else 0
-_SHORT[Op.SHORT_BINUNICODE] = 3
+_SHORT[Op.SHORT_BINUNICODE] = _TEXT
 """How an opcode is read quickly: no argument, one byte, a short text; 0 when not at all."""
 _OLD_STRINGS: Final = frozenset({Op.BINSTRING, Op.SHORT_BINSTRING})
 _STRINGS: Final = frozenset({Op.STRING, Op.UNICODE, Op.PERSID})

@@ -2,15 +2,20 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Mapping
+import re
+from collections.abc import Iterator, Mapping
+from functools import cache
 from pathlib import Path
-from typing import Protocol
+from typing import Final, Protocol
 
 from supplyguard.aspect import Aspect
 from supplyguard.finding import Evidence, Notification
 from supplyguard.inventory import Artifact, Dependency, ModelRef
 from supplyguard.limits import Budget
 from supplyguard.sources.on_demand import OnDemand
+
+UNPINNED: Final = "dependency-unpinned"
+"""The kind of Evidence that a lock can settle."""
 
 Item = Dependency | ModelRef | Artifact | Evidence | Notification
 """What a source yields."""
@@ -62,11 +67,26 @@ FOLDERS: Mapping[str, tuple[str, ...]] = {"workflows": (".github", "workflows")}
 """Sources whose files are known by the folder that they lie in, besides their name."""
 
 
-def claiming(sources: Iterable[Source], path: Path) -> Iterator[Source]:
+def claiming(sources: tuple[Source, ...], path: Path) -> Iterator[Source]:
     """Yield those of `sources` that claim a file, in their order."""
+    name = path.name
+    if not _any_fits(sources, name):
+        return
     for source in sources:
         folder = FOLDERS.get(source.NAME, ())
-        if source.claims(path.name) and (
-            not folder or path.absolute().parts[-1 - len(folder) : -1] == folder
-        ):
+        if source.claims(name) and (not folder or path.absolute().parts[-1 - len(folder) : -1] == folder):
             yield source
+
+
+def _any_fits(sources: tuple[Source, ...], name: str) -> bool:
+    """Whether some source may claim a file of this name: one look, for most names fit none."""
+    pattern = _any_name(sources)
+    return pattern is None or pattern.fullmatch(name) is not None
+
+
+@cache
+def _any_name(sources: tuple[Source, ...]) -> re.Pattern[str] | None:
+    names = [source.names for source in sources if isinstance(source, OnDemand)]
+    if len(names) < len(sources):
+        return None
+    return re.compile("|".join(f"(?:{each})" for each in names), re.IGNORECASE | re.DOTALL)

@@ -16,12 +16,11 @@ from typing import Final
 from supplyguard.finding import Evidence, Fact
 from supplyguard.inventory import Dependency, DependencyKind, Location
 from supplyguard.resources import rules_folder
+from supplyguard.sources import UNPINNED
 from supplyguard.sources.requirements import claims as is_requirements
 
 BUILD: Final = "build-system"
 """The group of what builds the project: no lock has it."""
-UNPINNED: Final = "dependency-unpinned"
-"""The kind of Evidence that a lock can settle."""
 COMPILED: Final = ".in"
 """The ending of the file from which pip-compile and uv write the .txt of the same name."""
 

@@ -22,11 +22,12 @@ if TYPE_CHECKING:
 class OnDemand:
     """Stands in for the source module `stem` until a file has a fitting name."""
 
-    __slots__ = ("ASPECT", "NAME", "_fits", "_module")
+    __slots__ = ("ASPECT", "NAME", "_fits", "_module", "names")
 
     def __init__(self, stem: str, aspect: Aspect, names: str) -> None:
         self.NAME = stem
         self.ASPECT = aspect
+        self.names = names
         self._fits = re.compile(names, re.IGNORECASE | re.DOTALL).fullmatch
         self._module: Source | None = None
 

@@ -15,6 +15,8 @@ from supplyguard.finding import Evidence, Notification
 from supplyguard.inspectors import pickle_stream
 from tests.examined import yielded
 
+pytestmark = pytest.mark.heavy
+
 CALL = b"cos\nsystem\nX\x04\0\0\0true\x85R0"
 P2, P4 = b"\x80\x02", b"\x80\x04"
 
@@ -76,7 +78,6 @@ from supplyguard.inspectors import pickle_stream
 from supplyguard.inventory import Artifact, Member
 from supplyguard.limits import Budget
 
-pytestmark = pytest.mark.heavy
 path = Path(sys.argv[1])
 artifact = Artifact(uri="file", path=path, size=path.stat().st_size)
 member = Member(artifact=artifact, open=lambda: path.open("rb", buffering=0), size=artifact.size)
