@@ -13,12 +13,14 @@ from pathlib import Path
 from typing import Final
 
 from detection import page as page_of_detection
+from formats import page as page_of_formats
 
 from supplyguard.finding import Rule
 from supplyguard.rules import load_catalogue
 
 FOLDER: Final = Path(__file__).parent / "rules"
 DETECTION: Final = FOLDER.parent / "detection.md"
+FORMATS: Final = FOLDER.parent / "formats.md"
 README: Final = FOLDER.parent.parent / "README.md"
 BEGIN: Final = "<!-- help: begin -->"
 END: Final = "<!-- help: end -->"
@@ -97,6 +99,11 @@ def detection() -> str:
     return page_of_detection(NOTE)
 
 
+def formats() -> str:
+    """Give the page of formats."""
+    return page_of_formats(NOTE)
+
+
 def main() -> None:
     """Write all pages, remove those whose family is gone, and renew the README's help."""
     FOLDER.mkdir(exist_ok=True)
@@ -105,6 +112,7 @@ def main() -> None:
         if old.name not in written:
             old.unlink()
     DETECTION.write_text(detection(), encoding="utf-8")
+    FORMATS.write_text(formats(), encoding="utf-8")
     for name, text in written.items():
         (FOLDER / name).write_text(text, encoding="utf-8")
     README.write_text(readme(), encoding="utf-8")
