@@ -23,8 +23,8 @@ from supplyguard.sources.conda import read_match
 from supplyguard.sources.references import is_reference
 from supplyguard.sources.requirement_lines import known_options, long_name
 from supplyguard.sources.statements import Statement, option_evidence, read_statement
-from supplyguard.sources.text import Lines, decode, read_bytes
 from supplyguard.sources.toml_document import Found
+from supplyguard.wire.text import Lines, decode, read_bytes
 
 NAME: Final = "command_lines"
 ASPECT: Final = Aspect.DEPENDENCIES

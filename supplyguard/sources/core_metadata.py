@@ -16,8 +16,8 @@ from supplyguard.finding import Evidence
 from supplyguard.inventory import Artifact, Dependency, DependencyKind, Location
 from supplyguard.limits import MIB, Budget, Resource
 from supplyguard.sources.statements import Statement, read_statement, unparsed
-from supplyguard.sources.text import LINE_END, read_bytes
 from supplyguard.sources.toml_document import Found
+from supplyguard.wire.text import LINE_END, read_bytes
 
 NAME: Final = "core_metadata"
 ASPECT: Final = Aspect.DEPENDENCIES

@@ -20,8 +20,8 @@ from supplyguard.inventory import Dependency, DependencyKind, Location
 from supplyguard.limits import MIB, Budget
 from supplyguard.sources.core_metadata import FILE_SIZE, FOLDERS, read_metadata
 from supplyguard.sources.references import mask
-from supplyguard.sources.text import read_bytes
 from supplyguard.sources.toml_document import Found
+from supplyguard.wire.text import read_bytes
 
 PROGRAMS: Final = frozenset({"bin", "Scripts"})
 PACKAGES: Final = (

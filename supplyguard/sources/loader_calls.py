@@ -10,11 +10,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Final
 
-from supplyguard.finding import Evidence, Fact
-from supplyguard.inventory import Location, ModelRef, RevisionKind
-from supplyguard.limits import Budget
-from supplyguard.sources.loaders import Loader, Parameter, Table, table
-from supplyguard.sources.python_names import (
+from supplyguard.code.names import (
     UNKNOWN,
     UNRESOLVED,
     Constant,
@@ -25,6 +21,10 @@ from supplyguard.sources.python_names import (
     read_names,
     value_of,
 )
+from supplyguard.finding import Evidence, Fact
+from supplyguard.inventory import Location, ModelRef, RevisionKind
+from supplyguard.limits import Budget
+from supplyguard.sources.loaders import Loader, Parameter, Table, table
 
 TRUST: Final = "trust_remote_code"
 REPOSITORY: Final = re.compile(r"[A-Za-z0-9_][\w.-]{0,95}(?:/[A-Za-z0-9_.][\w.-]{0,95})?", re.ASCII)

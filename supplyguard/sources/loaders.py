@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import json
+import re
+import unicodedata
 from collections.abc import Mapping
 from collections.abc import Set as AbstractSet
 from dataclasses import dataclass
@@ -11,6 +13,7 @@ from typing import Any, Final
 
 from supplyguard.resources import rules_folder
 
+WORD: Final = re.compile(r"\w+")
 IMPORTERS: Final = frozenset({"__import__", "import_module"})
 ALWAYS: Final = frozenset({"trust_remote_code", "enable_unsafe_deserialization"})
 """Words that matter wherever they stand."""
@@ -91,6 +94,16 @@ class Table:
     def is_download(self, dotted: str) -> bool:
         """Whether a canonical dotted name fetches something from the network."""
         return dotted in self.downloads or f"*.{dotted.rpartition('.')[2]}" in self.downloads
+
+
+def mentions_loader(text: str) -> bool:
+    """Whether a text has the words that some call worth looking at needs.
+
+    Identifiers are compared as Python does, in normal form NFKC.
+    """
+    if not text.isascii():
+        text = unicodedata.normalize("NFKC", text)
+    return table().is_mentioned(set(WORD.findall(text)))
 
 
 @cache

@@ -15,15 +15,16 @@ from itertools import accumulate
 from typing import Any, Final
 
 from supplyguard.aspect import Aspect
+from supplyguard.code.syntax import FILE_SIZE, code_lines, column, parse
 from supplyguard.errors import MalformedError
 from supplyguard.finding import Evidence, Notification
 from supplyguard.inventory import Artifact, Location, ModelRef
 from supplyguard.limits import Budget, Resource
-from supplyguard.sources.json_positions import KeyPath, find_starts, raw_offset
 from supplyguard.sources.loader_calls import Module, find_calls
+from supplyguard.sources.loaders import mentions_loader
 from supplyguard.sources.python_code import folders_of, unparsed
-from supplyguard.sources.syntax import FILE_SIZE, code_lines, column, mentions_loader, parse
-from supplyguard.sources.text import Lines, read_bytes
+from supplyguard.wire.json_positions import KeyPath, find_starts, raw_offset
+from supplyguard.wire.text import Lines, read_bytes
 
 NAME: Final = "notebook"
 ASPECT: Final = Aspect.CODE

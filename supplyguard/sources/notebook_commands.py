@@ -17,11 +17,11 @@ from supplyguard.errors import MalformedError
 from supplyguard.inventory import Artifact, Location
 from supplyguard.limits import Budget
 from supplyguard.sources.command_lines import read_commands
-from supplyguard.sources.json_positions import find_starts, raw_offset
 from supplyguard.sources.notebook import Cell, cells_of
 from supplyguard.sources.notebook import claims as is_notebook
-from supplyguard.sources.text import Lines, read_bytes
 from supplyguard.sources.toml_document import Found
+from supplyguard.wire.json_positions import find_starts, raw_offset
+from supplyguard.wire.text import Lines, read_bytes
 
 NAME: Final = "notebook_commands"
 ASPECT: Final = Aspect.DEPENDENCIES

@@ -16,12 +16,12 @@ from supplyguard.finding import Notification
 from supplyguard.inventory import Artifact, Dependency, DependencyKind, Location
 from supplyguard.limits import MIB, Budget, Resource
 from supplyguard.sources.constraints import pip_specifier
-from supplyguard.sources.json_positions import KeyPath, find_starts
 from supplyguard.sources.named_tables import Style, read_named, read_one
 from supplyguard.sources.references import take_apart
 from supplyguard.sources.statements import option_evidence, unparsed
-from supplyguard.sources.text import Lines, read_bytes
 from supplyguard.sources.toml_document import Found, parse_toml, read_places, read_toml_text
+from supplyguard.wire.json_positions import KeyPath, find_starts
+from supplyguard.wire.text import Lines, read_bytes
 
 NAME: Final = "pipenv"
 ASPECT: Final = Aspect.DEPENDENCIES

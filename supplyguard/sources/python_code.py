@@ -2,19 +2,19 @@
 
 from __future__ import annotations
 
-import ast
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Final
 
 from supplyguard.aspect import Aspect
+from supplyguard.code.syntax import FILE_SIZE, code_lines, locate, parse
 from supplyguard.errors import BudgetExceededError
 from supplyguard.finding import Evidence, Level, Notification
 from supplyguard.inventory import Artifact, Location, ModelRef
 from supplyguard.limits import Budget
 from supplyguard.sources.loader_calls import Module, find_calls
-from supplyguard.sources.syntax import FILE_SIZE, code_lines, column, mentions_loader, parse
-from supplyguard.sources.text import decode, read_bytes
+from supplyguard.sources.loaders import mentions_loader
+from supplyguard.wire.text import decode, read_bytes
 
 NAME: Final = "python_code"
 ASPECT: Final = Aspect.CODE
@@ -48,7 +48,7 @@ def collect(artifact: Artifact, budget: Budget) -> Iterator[Found]:
         yield unparsed(tree, place)
         return
     lines = code_lines(text)
-    module = Module(tree=tree, locate=lambda node: _locate(node, artifact.uri, lines))
+    module = Module(tree=tree, locate=lambda node: locate(node, artifact.uri, (), lines))
     yield from find_calls([module], folders_of(artifact), budget)
 
 
@@ -68,16 +68,4 @@ def unparsed(reason: str, place: Location) -> Notification:
         level=Level.WARNING,
         location=place,
         incomplete=True,
-    )
-
-
-def _locate(node: ast.AST, uri: str, lines: list[str]) -> Location:
-    """Give a node's region; ast counts lines from 1 and columns from 0 in bytes."""
-    line, end_line = getattr(node, "lineno", 1), getattr(node, "end_lineno", 1)
-    return Location(
-        uri=uri,
-        line=line,
-        column=column(lines[line - 1], getattr(node, "col_offset", 0)),
-        end_line=end_line,
-        end_column=column(lines[end_line - 1], getattr(node, "end_col_offset", 0)),
     )

@@ -27,7 +27,7 @@ from supplyguard.sources.statements import (
     referred,
     unparsed,
 )
-from supplyguard.sources.text import Lines, decode, read_bytes
+from supplyguard.wire.text import Lines, decode, read_bytes
 
 NAME: Final = "requirements"
 ASPECT: Final = Aspect.DEPENDENCIES

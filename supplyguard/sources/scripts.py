@@ -8,14 +8,14 @@ from dataclasses import dataclass, replace
 from typing import Final
 
 from supplyguard.aspect import Aspect
+from supplyguard.code.syntax import FILE_SIZE
 from supplyguard.errors import MalformedError
 from supplyguard.finding import Notification
 from supplyguard.inventory import Artifact, Location
 from supplyguard.limits import Budget, Resource
 from supplyguard.sources.pyproject_tools import own_statements
-from supplyguard.sources.syntax import FILE_SIZE
-from supplyguard.sources.text import decode, read_bytes
 from supplyguard.sources.toml_document import Found, listed, parse_toml, read_entry, read_places
+from supplyguard.wire.text import decode, read_bytes
 
 NAME: Final = "scripts"
 ASPECT: Final = Aspect.DEPENDENCIES

@@ -16,8 +16,8 @@ from supplyguard.inventory import Artifact
 from supplyguard.limits import MIB, Budget, Resource
 from supplyguard.sources.requirements import include
 from supplyguard.sources.statements import Statement
-from supplyguard.sources.text import LINE_END, Lines, decode, read_bytes
 from supplyguard.sources.toml_document import Found, read_entry
+from supplyguard.wire.text import LINE_END, Lines, decode, read_bytes
 
 NAME: Final = "setup_cfg"
 ASPECT: Final = Aspect.DEPENDENCIES

@@ -12,6 +12,7 @@ from dataclasses import dataclass
 from typing import Final
 
 from supplyguard.aspect import Aspect
+from supplyguard.code.syntax import FILE_SIZE, code_lines, column, parse
 from supplyguard.errors import MalformedError
 from supplyguard.finding import Level, Notification
 from supplyguard.inventory import Artifact, Location
@@ -20,9 +21,8 @@ from supplyguard.sources.requirements import claims as is_requirements
 from supplyguard.sources.requirements import include
 from supplyguard.sources.setup_cfg import KEYS
 from supplyguard.sources.statements import Statement
-from supplyguard.sources.syntax import FILE_SIZE, code_lines, column, parse
-from supplyguard.sources.text import decode, read_bytes
 from supplyguard.sources.toml_document import Found, read_entry
+from supplyguard.wire.text import decode, read_bytes
 
 NAME: Final = "setup_py"
 ASPECT: Final = Aspect.DEPENDENCIES

@@ -14,9 +14,9 @@ from supplyguard.aspect import Aspect
 from supplyguard.inventory import Artifact
 from supplyguard.limits import MIB, Budget
 from supplyguard.sources.statements import Statement, read_statement
-from supplyguard.sources.text import decode, read_bytes
 from supplyguard.sources.toml_document import Found
 from supplyguard.sources.yaml_document import Mapping, Text, parse_yaml
+from supplyguard.wire.text import decode, read_bytes
 
 NAME: Final = "spaces"
 ASPECT: Final = Aspect.DEPENDENCIES

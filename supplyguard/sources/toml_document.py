@@ -19,8 +19,8 @@ from supplyguard.sources.statements import (
     read_statement,
     unparsed,
 )
-from supplyguard.sources.text import Lines, read_bytes
 from supplyguard.sources.toml_positions import KeyPath, Positions, find_positions
+from supplyguard.wire.text import Lines, read_bytes
 
 IN_STRING: Final = "dependency-string"
 """Where an option stands that should be a requirement."""

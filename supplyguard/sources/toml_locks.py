@@ -20,9 +20,9 @@ from supplyguard.sources.lock_graph import read_graph
 from supplyguard.sources.named_tables import source_address
 from supplyguard.sources.references import mask, read_reference
 from supplyguard.sources.statements import option_evidence, reference_evidence, unparsed
-from supplyguard.sources.text import Lines
 from supplyguard.sources.toml_document import Found, parse_toml, read_places, read_toml_text, table_at
 from supplyguard.sources.toml_positions import KeyPath
+from supplyguard.wire.text import Lines
 
 NAME: Final = "toml_locks"
 ASPECT: Final = Aspect.DEPENDENCIES

@@ -13,7 +13,7 @@ from typing import Any, Final, Protocol
 from supplyguard.errors import MalformedError
 from supplyguard.inventory import Artifact, Location
 from supplyguard.limits import Budget, Resource
-from supplyguard.sources.text import decode, read_bytes
+from supplyguard.wire.text import decode, read_bytes
 
 TIME_STEP: Final = 4096
 

@@ -14,8 +14,8 @@ from supplyguard.finding import Evidence, Notification
 from supplyguard.inventory import Artifact, Location, ModelRef
 from supplyguard.limits import Budget, Limits
 from supplyguard.sources import Item, notebook
-from supplyguard.sources.json_positions import KeyPath, find_starts, raw_offset
-from supplyguard.sources.text import LINE_END
+from supplyguard.wire.json_positions import KeyPath, find_starts, raw_offset
+from supplyguard.wire.text import LINE_END
 
 
 def code(source: Any, **more: Any) -> dict[str, Any]:

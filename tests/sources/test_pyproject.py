@@ -16,8 +16,8 @@ from supplyguard.finding import Evidence, Notification
 from supplyguard.inventory import Artifact, Dependency, Location
 from supplyguard.limits import Budget
 from supplyguard.sources import Item, pyproject, toml_document
-from supplyguard.sources.text import LINE_END
 from supplyguard.sources.toml_positions import find_positions
+from supplyguard.wire.text import LINE_END
 
 PROJECT = """\
 [build-system]

@@ -11,6 +11,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from supplyguard.code.syntax import column, parse
 from supplyguard.errors import BudgetExceededError, SupplyguardError, UnreadableError
 from supplyguard.finding import Evidence, Fact, Notification
 from supplyguard.inventory import Artifact, Location, ModelRef, RevisionKind
@@ -18,8 +19,7 @@ from supplyguard.limits import Budget, Limits
 from supplyguard.resources import rules_folder
 from supplyguard.sources import Item, python_code
 from supplyguard.sources.loaders import table
-from supplyguard.sources.syntax import column, parse
-from supplyguard.sources.text import LINE_END
+from supplyguard.wire.text import LINE_END
 
 COMMIT = "0123456789abcdef0123456789abcdef01234567"
 

@@ -18,7 +18,7 @@ from supplyguard.finding import Evidence, Notification
 from supplyguard.inventory import Artifact, Dependency, DependencyKind, Location
 from supplyguard.limits import Budget, Limits
 from supplyguard.sources import Item, requirements
-from supplyguard.sources.text import LINE_END
+from supplyguard.wire.text import LINE_END
 
 COMMIT = "0123456789abcdef0123456789abcdef01234567"
 SHA = "a" * 64

@@ -4,31 +4,19 @@ from __future__ import annotations
 
 import ast
 import re
-import unicodedata
 import warnings
 from typing import Final
 
+from supplyguard.inventory import Location
 from supplyguard.limits import MIB
-from supplyguard.sources.loaders import table
-from supplyguard.sources.text import LINE_END
+from supplyguard.wire.text import LINE_END
 
 FILE_SIZE: Final = 4 * MIB
 NESTING: Final = 200
 """Brackets open at once: CPython's own limit (MAXLEVEL in its tokenizer)."""
 BRACKETS: Final = re.compile(r"[()\[\]{}]")
-WORD: Final = re.compile(r"\w+")
 FAILURES: Final = (SyntaxError, ValueError, RecursionError, MemoryError)
 """What ast.parse raises: bad syntax, a NUL, deep nesting, a full parser stack."""
-
-
-def mentions_loader(text: str) -> bool:
-    """Whether a text has the words that some call worth looking at needs.
-
-    Identifiers are compared as Python does, in normal form NFKC.
-    """
-    if not text.isascii():
-        text = unicodedata.normalize("NFKC", text)
-    return table().is_mentioned(set(WORD.findall(text)))
 
 
 def parse(text: str) -> ast.Module | str:
@@ -59,3 +47,16 @@ def column(line: str, byte_offset: int) -> int:
     if line.isascii():
         return byte_offset + 1
     return len(line.encode("utf-8", "surrogatepass")[:byte_offset].decode("utf-8", "replace")) + 1
+
+
+def locate(node: ast.AST, uri: str, member: tuple[str, ...], lines: list[str]) -> Location:
+    """Give a node's region; ast counts lines from 1 and columns from 0 in bytes."""
+    line, end_line = getattr(node, "lineno", 1), getattr(node, "end_lineno", 1)
+    return Location(
+        uri=uri,
+        member=member,
+        line=line,
+        column=column(lines[line - 1], getattr(node, "col_offset", 0)),
+        end_line=end_line,
+        end_column=column(lines[end_line - 1], getattr(node, "end_col_offset", 0)),
+    )
