@@ -49,10 +49,11 @@ class Role(StrEnum):
 
 @dataclass(kw_only=True, slots=True)
 class Part:
-    """What one artifact adds to a report."""
+    """What one artifact adds to a report. claimed: a source read it, whatever else it turned out to be."""
 
     artifact: Artifact
     role: Role = Role.OTHER
+    claimed: bool = False
     evidence: list[Evidence] = field(default_factory=list)
     notifications: list[Notification] = field(default_factory=list)
     dependencies: list[Dependency] = field(default_factory=list)
@@ -95,6 +96,7 @@ def examine(
     for source in claiming(SOURCES, artifact.path):
         if source.ASPECT in aspects:
             part.role = Role.MANIFEST
+            part.claimed = True
             _drain(source.collect(artifact, budget), part, Location(uri=artifact.uri))
     if Aspect.ARTIFACTS in aspects:
         _inspect(artifact, part, budget, visited)
@@ -175,12 +177,23 @@ def probe_of(member: Member) -> Probe:
         head = stream.read(HEAD)
         size = member.size
         if size is None or size <= len(head):
-            return Probe(head=head, tail=head, name=member.name, size=size)
+            return _probe(member, head, head)
         tail = b""
         if not member.path or isinstance(stream, SliceReader):
             stream.seek(max(0, size - TAIL))
             tail = stream.read(TAIL)
-        return Probe(head=head, tail=tail, name=member.name, size=size)
+        return _probe(member, head, tail)
+
+
+def _probe(member: Member, head: bytes, tail: bytes) -> Probe:
+    return Probe(
+        head=head,
+        tail=tail,
+        name=member.name,
+        size=member.size,
+        artifact=member.artifact,
+        path=member.path,
+    )
 
 
 def _open(artifact: Artifact) -> BinaryIO:

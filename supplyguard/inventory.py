@@ -91,13 +91,16 @@ class Probe:
 
     head: the first bytes (at most 64 KiB). tail: the last bytes (at most 65,557, the farthest
     back that a zip end record can start); the same bytes as `head` when the member is small.
-    Empty when the size is not known.
+    Empty when the size is not known. artifact, path: where the bytes are, for formats that only their
+    neighbours tell; None and empty when nobody says.
     """
 
     head: bytes
     tail: bytes
     name: str
     size: int | None
+    artifact: Artifact | None = None
+    path: tuple[str, ...] = ()
 
 
 class DependencyKind(StrEnum):

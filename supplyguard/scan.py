@@ -192,7 +192,7 @@ def _add(part: Part, gathered: _Gathered, options: ScanOptions) -> None:
     gathered.inert_members += part.inert_members
     if part.role is Role.INSPECTED:
         gathered.artifacts.append(part.artifact)
-    if part.role is Role.MANIFEST:
+    if part.claimed:
         gathered.manifests[part.artifact.uri] = part.artifact.path
         if part.artifact.origin is None:  # a downloaded model does not switch its own scan off
             gathered.inline += parse_inline(part.artifact.uri, _text(part.artifact.path))
@@ -237,7 +237,7 @@ def _fingerprint(finding: Finding, gathered: _Gathered) -> str:
     where = finding.location
     rule, symbol = finding.rule.id, finding.symbol
     path = gathered.root_prefix + where.uri  # the same from whichever folder of the repository
-    if where.line is None:
+    if where.line is None or where.member:  # lines of a member are not lines of the file
         return gathered.fingerprints.binary(rule_id=rule, path=path, member=where.member, symbol=symbol)
     if where.uri not in gathered.hashes:
         # an included file may have a name that no source claims; its URI is its path then

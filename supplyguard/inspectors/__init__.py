@@ -11,6 +11,7 @@ from supplyguard.inspectors.on_demand import (
     MACH_O,
     OnDemand,
     begins,
+    code_like,
     compressed_like,
     either,
     ends,
@@ -67,6 +68,7 @@ INSPECTORS: tuple[Inspector, ...] = (
     OnDemand("executable", either(begins(b"\x7fELF", b"MZ", b"jartsr", *MACH_O), named(".args"))),
     OnDemand("ggml", begins(b"lmgg", b"fmgg", b"tjgg", b"algg")),
     OnDemand("tensorrt", either(begins(b"ptrt", b"ftrt"), begins(b"{", at=4))),
+    OnDemand("model_code", code_like),
     OnDemand("mxnet", either(begins(b"\x12\x01\0\0"), holds(b'"nodes"'))),
     OnDemand("seven_zip", begins(b"7z\xbc\xaf", b"Rar!", b"MSCF", b"!<arch>")),
 )

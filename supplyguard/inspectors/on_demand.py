@@ -11,6 +11,7 @@ from collections.abc import Callable, Iterator
 from importlib import import_module
 from typing import TYPE_CHECKING, Final
 
+from supplyguard.code.standing import ELSEWHERE, lists, standing_of
 from supplyguard.finding import Evidence, Notification
 from supplyguard.inspectors.shortlist import Look, joined
 from supplyguard.inventory import Member, Probe
@@ -29,6 +30,11 @@ MACH_O: Final = tuple(
     bytes.fromhex(magic) for magic in ("feedface", "feedfacf", "cefaedfe", "cffaedfe", "cafebabe")
 )
 _PROTO: Final = re.compile(rb"\x80[\x02-\x05]")
+_HIDING: Final = re.compile(
+    rb"(?<![.\w])(exec|eval|compile|execfile)\b|\b(__builtins__|builtins|__import__|import_module|marshal)\b"
+    rb"|\b(FunctionType|CodeType|runpy)\b|globals\s*\(\s*\)\s*\[|[ \t]{120}"
+    rb"|\xef[\xbc\xbd]|\xf0\x9d[\x90-\x9f]"
+)
 _JUNK: Final = 1 << 13
 _COMPRESSED: Final = frozenset(
     bytes([first]) for first in b"\x1fB\xfd\x04(P\x02\xff\x89L]xZ" + bytes(range(0x50, 0x60))
@@ -82,6 +88,21 @@ def tar_like(probe: Probe) -> bool:
 def compressed_like(probe: Probe) -> bool:
     """Whether the first byte is one of a compressed stream's."""
     return probe.head[:1] in _COMPRESSED
+
+
+def code_like(probe: Probe) -> bool:
+    """Whether it is Python that a loader would run, or that has a word which hidden code needs."""
+    name = probe.name.lower()
+    if name.endswith((".pyc", ".pth")):
+        return True
+    if not name.endswith((".py", ".pyw")):
+        return False
+    artifact = probe.artifact
+    if artifact is None or probe.path or (probe.size or 0) > len(probe.head):
+        return True
+    if _HIDING.search(probe.head) is not None or artifact.path.stem in lists()["shadowed"]:
+        return True
+    return b"Builder" in probe.head or standing_of(artifact).place != ELSEWHERE
 
 
 def object_follows(probe: Probe) -> bool:

@@ -1,0 +1,359 @@
+"""What Python source does that reaches outside its own computing, when, and how it is hidden.
+
+The names are in rules/code/acts.json; what libraries do comes from the knowledge that pickles are
+judged by.
+"""
+
+from __future__ import annotations
+
+import ast
+import json
+import re
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass, field
+from functools import cache
+from itertools import pairwise
+from typing import Any, Final
+
+from supplyguard.code.folding import Folded
+from supplyguard.code.hidden_names import Callees, Target
+from supplyguard.code.names import Scope, read_names, value_of
+from supplyguard.code.syntax import code_lines, parse
+from supplyguard.code.timing import Timing, When
+from supplyguard.limits import Budget
+from supplyguard.pickles.knowledge import current_knowledge
+from supplyguard.resources import rules_folder
+
+NESTED: Final = 4
+"""Texts inside texts that are read as code."""
+LOOKED_INTO: Final = 300
+SHOWN: Final = 120
+FAR: Final = 120
+"""Columns between two statements of one line that no editor shows side by side."""
+MOST: Final = 500
+"""Acts of one file that are told apart."""
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Act:
+    """One thing that code does.
+
+    act: a key of acts.json, "decodes", "credentials", "hidden-statement" and so on. source: where the
+    text that is run comes from. depth: texts that had to be read as code to see it.
+    """
+
+    act: str
+    node: ast.AST
+    when: When
+    callee: str
+    operand: str = ""
+    decoded: str = "no"
+    source: str = ""
+    hidden: bool = False
+    known_host: bool = False
+    depth: int = 0
+    index: int = 0
+
+
+@dataclass(kw_only=True, slots=True)
+class _File:
+    """What is shared while one file is read."""
+
+    budget: Budget
+    all_public: bool
+    found: list[Act] = field(default_factory=list)
+
+
+def find_acts(trees: Sequence[ast.AST], budget: Budget, *, all_public: bool = False) -> list[Act]:
+    """Give what modules that share a namespace do, in the order of the code.
+
+    all_public: functions without an underscore are called by loaders (hubconf.py).
+    """
+    file = _File(budget=budget, all_public=all_public)
+    _read(trees, file, None, 0)
+    return sorted(
+        file.found,
+        key=lambda act: (act.index, getattr(act.node, "lineno", 0), getattr(act.node, "col_offset", 0)),
+    )
+
+
+def _read(trees: Sequence[ast.AST], file: _File, outer: Act | None, depth: int) -> None:
+    names = list(read_names(trees, file.budget))
+    data = acts_data()
+    timings = [
+        Timing(tree, file.budget, load_names=data["load_names"], all_public=file.all_public) for tree in trees
+    ]
+    reader = _Reader(file, timings, outer, depth)
+    for node, scope, index in names:
+        if len(file.found) >= MOST:
+            return
+        reader.look(node, scope, index)
+
+
+class _Reader:
+    """One text of code. outer: the act that runs it, when it is a text in a text."""
+
+    def __init__(self, file: _File, timings: list[Timing], outer: Act | None, depth: int) -> None:
+        self.file = file
+        self.timings = timings
+        self.outer = outer
+        self.depth = depth
+        self.table = _table()
+        self.callees = Callees(self.table.data)
+        self.plain: set[int] = set()
+        """Texts that stand alone: docstrings."""
+
+    def look(self, node: ast.AST, scope: Scope, index: int) -> None:
+        """Look at one node."""
+        if isinstance(node, ast.Call):
+            self._call(node, scope, index)
+        elif isinstance(node, ast.Expr) and isinstance(node.value, ast.Constant):
+            self.plain.add(id(node.value))
+        elif isinstance(node, ast.Constant) and isinstance(node.value, str) and id(node) not in self.plain:
+            for act in self.table.place_of(node.value):
+                self._add(
+                    Act(act=act, node=node, when=self._when(node, index), callee=node.value[:SHOWN]), index
+                )
+        elif isinstance(node, ast.Assign):
+            for target in node.targets:
+                self._replaced(target, scope, index)
+        for body in (getattr(node, name, None) for name in ("body", "orelse", "finalbody")):
+            if isinstance(body, list):
+                self._far(body, index)
+
+    def _when(self, node: ast.AST, index: int) -> When:
+        when = self.timings[index].of(node)
+        return min(when, self.outer.when) if self.outer is not None else when
+
+    def _add(self, act: Act, index: int) -> None:
+        if self.outer is None:
+            self.file.found.append(_with(act, index=index))
+        else:
+            outer = self.outer
+            decoded = outer.decoded if outer.decoded != "no" else act.decoded
+            self.file.found.append(
+                _with(act, node=outer.node, index=outer.index, depth=self.depth, decoded=decoded)
+            )
+
+    def _call(self, node: ast.Call, scope: Scope, index: int) -> None:
+        for target in self.callees.targets(node.func, scope):
+            act = self.table.act_of(target.name)
+            if act is None:
+                continue
+            found = self._described(act, target, node, scope, index)
+            self._add(found, index)
+            if act == "evaluates" and found.decoded != "expression":
+                self._inner(node, scope, found)
+            return
+
+    def _described(self, act: str, target: Target, node: ast.Call, scope: Scope, index: int) -> Act:
+        operand = node.args[0] if node.args else None
+        folded = self.callees.folder.fold(operand, scope) if operand is not None else None
+        text = _text(folded) or self._words(operand, scope)
+        decoded, source = "no", "constant" if folded is not None else "computed"
+        if operand is not None and act in {"evaluates", "unmarshals"}:
+            if folded is not None and not self.table.decoding.isdisjoint(folded.steps):
+                decoded = "constant"
+            elif folded is None:
+                decoded, source = self._origin(operand, scope)
+        elif operand is None:
+            source = "none"
+        if act == "process" and any(
+            word in text.replace("', '", " ") for word in self.table.data["install_words"]
+        ):
+            act = "installs"
+        return Act(
+            act=act,
+            node=node,
+            when=self._when(node, index),
+            callee=target.name,
+            operand=text[:SHOWN],
+            decoded=decoded,
+            source=source,
+            hidden=target.hidden or self._confusable(node.func),
+            known_host=self.table.is_known_host(text),
+        )
+
+    def _words(self, operand: ast.expr | None, scope: Scope) -> str:
+        """Put the constant words of a command's list together."""
+        if not isinstance(operand, ast.List | ast.Tuple):
+            return ""
+        words = (_text(self.callees.folder.fold(each, scope)) for each in operand.elts[:20])
+        return " ".join(word for word in words if word)
+
+    def _confusable(self, func: ast.expr) -> bool:
+        """Whether a name is written with characters that only normalise to what it says."""
+        return isinstance(func, ast.Name) and getattr(func, "end_col_offset", 0) - func.col_offset > len(
+            func.id
+        )
+
+    def _origin(self, operand: ast.expr, scope: Scope) -> tuple[str, str]:
+        """Say whether an operand is decoded, downloaded or read from a file on its way."""
+        work: list[tuple[ast.AST, Scope]] = [(operand, scope)]
+        seen: set[int] = set()
+        decoded, source = "no", "computed"
+        for _step in range(LOOKED_INTO):
+            if not work:
+                break
+            each, place = work.pop()
+            if id(each) in seen:
+                continue
+            seen.add(id(each))
+            if isinstance(each, ast.Name):
+                found = value_of(each.id, place)
+                if found is not None:
+                    work.append(found)
+            elif isinstance(each, ast.Call):
+                for target in self.callees.targets(each.func, place):
+                    if self.table.decodes(target.name):
+                        decoded = "expression"
+                    if self.table.act_of(target.name) == "network":
+                        source = "network"
+                    elif target.name in self.table.readers and source == "computed":
+                        source = "file"
+            work += (
+                (child, place) for child in ast.iter_child_nodes(each) if not isinstance(child, ast.Lambda)
+            )
+        return decoded, source
+
+    def _inner(self, node: ast.Call, scope: Scope, act: Act) -> None:
+        """Read the constant text that is run as code."""
+        folded = self.callees.folder.fold(node.args[0], scope) if node.args else None
+        text = _text(folded)
+        if self.depth >= NESTED or not text or len(self.file.found) >= MOST:
+            return
+        tree = parse(text)
+        if isinstance(tree, ast.Module):
+            outer = self.outer if self.outer is not None else act
+            carried = outer if outer.decoded != "no" else _with(outer, decoded=act.decoded)
+            _read([tree], self.file, carried, self.depth + 1)
+
+    def _replaced(self, target: ast.expr, scope: Scope, index: int) -> None:
+        """See assignments that put something in the place of what loaders and scanners call."""
+        if isinstance(target, ast.Attribute):
+            for found in self.callees.targets(target, scope):
+                if self.table.is_replaced(found.name):
+                    self._add(
+                        Act(act="tampers", node=target, when=self._when(target, index), callee=found.name),
+                        index,
+                    )
+                    return
+        elif isinstance(target, ast.Subscript):
+            holder = self.callees.targets(target.value, scope)
+            key = self.callees.folder.fold(target.slice, scope)
+            name = _text(key)
+            if (
+                any(each.name == "sys.modules" for each in holder)
+                and name in self.table.data["protected_modules"]
+            ):
+                callee = f"sys.modules[{name!r}]"
+                self._add(
+                    Act(act="tampers", node=target, when=self._when(target, index), callee=callee), index
+                )
+
+    def _far(self, body: list[Any], index: int) -> None:
+        """See statements that stand far to the right of another on their line."""
+        for before, after in pairwise(body):
+            same = isinstance(after, ast.stmt) and after.lineno == before.end_lineno
+            if same and after.col_offset - (before.end_col_offset or 0) > FAR:
+                act = Act(act="hidden-statement", node=after, when=self._when(after, index), callee="")
+                self._add(act, index)
+
+
+def _with(act: Act, **changes: Any) -> Act:
+    values = {name: getattr(act, name) for name in Act.__slots__}
+    return Act(**{**values, **changes})
+
+
+def _text(folded: Folded | None) -> str:
+    if folded is None:
+        return ""
+    value = folded.value
+    if isinstance(value, bytes):
+        return value.decode("utf-8", "replace")
+    return value if isinstance(value, str) else str(value)[:4096]
+
+
+class Table:
+    """acts.json, ready to look names up."""
+
+    def __init__(self, data: dict[str, Any]) -> None:
+        self.data = data
+        self.decoding = frozenset(data["decoding"])
+        self.readers = frozenset(data["readers"])
+        self.executors = frozenset(data["executors"])
+        self._ecosystem = frozenset(data["ecosystem"])
+        self._sends = frozenset(data["sends"])
+        self._exact: dict[str, str] = {}
+        self._begins: list[tuple[str, str]] = []
+        for act, patterns in data["acts"].items():
+            for pattern in patterns:
+                if pattern.endswith("*"):
+                    self._begins.append((pattern[:-1], act))
+                else:
+                    self._exact[pattern] = act
+        self._starts = tuple(start for start, _ in self._begins)
+        self._places = [(act, re.compile("|".join(patterns))) for act, patterns in data["places"].items()]
+        self._decodes = re.compile(
+            "|".join(re.escape(each).replace(r"\*", ".*") for each in data["decoding_calls"])
+        )
+        self._replaced = re.compile(
+            "|".join(re.escape(each).replace(r"\*", ".*") for each in data["replaced"])
+        )
+
+    @cache  # noqa: B019 - one table for the whole process
+    def act_of(self, name: str) -> str | None:
+        """Say what a call of a dotted name does, or None."""
+        found = self._exact.get(name)
+        if found is not None:
+            return found
+        if name.startswith(self._starts):
+            return max((len(start), act) for start, act in self._begins if name.startswith(start))[1]
+        module, dot, last = name.rpartition(".")
+        top = module.partition(".")[0]
+        if not dot or not top.isidentifier() or top in self._ecosystem or last not in self._sends:
+            return None
+        knowledge = current_knowledge()
+        if knowledge.is_standard(top):
+            return None
+        kind: str | None = self.data["third_party"].get(knowledge.judge(module, last).effect.value)
+        return kind
+
+    def place_of(self, text: str) -> Iterator[str]:
+        """Say which guarded places a text names."""
+        if 3 < len(text) < 4096 and "\n" not in text:
+            yield from (act for act, pattern in self._places if pattern.search(text))
+
+    def decodes(self, name: str) -> bool:
+        """Whether a callable turns hidden text into plain text."""
+        return self._decodes.fullmatch(name) is not None
+
+    def is_replaced(self, name: str) -> bool:
+        """Whether a name is one that loaders or scanners rely on."""
+        return self._replaced.fullmatch(name) is not None
+
+    def is_known_host(self, text: str) -> bool:
+        """Whether an address is one of the hosts that models and data come from."""
+        match = re.match(r"[a-z]+://(?:[^/@]*@)?([^/:?#]+)", text)
+        hosts = self.data["known_hosts"]
+        return match is not None and any(match[1] == host or match[1].endswith("." + host) for host in hosts)
+
+
+@cache
+def acts_data() -> dict[str, Any]:
+    """Read rules/code/acts.json."""
+    data: dict[str, Any] = json.loads((rules_folder() / "code" / "acts.json").read_bytes())
+    return data
+
+
+@cache
+def _table() -> Table:
+    return Table(acts_data())
+
+
+def source_acts(text: str, budget: Budget, *, all_public: bool = False) -> tuple[list[Act], list[str]] | str:
+    """Parse source text and give its acts and lines, or why it cannot be parsed."""
+    tree = parse(text)
+    if isinstance(tree, str):
+        return tree
+    return find_acts([tree], budget, all_public=all_public), code_lines(text)
