@@ -69,6 +69,7 @@ INSPECTORS: tuple[Inspector, ...] = (
     OnDemand("ggml", begins(b"lmgg", b"fmgg", b"tjgg", b"algg")),
     OnDemand("tensorrt", either(begins(b"ptrt", b"ftrt"), begins(b"{", at=4))),
     OnDemand("model_code", code_like),
+    OnDemand("notebook_document", named(".ipynb")),
     OnDemand("mxnet", either(begins(b"\x12\x01\0\0"), holds(b'"nodes"'))),
     OnDemand("seven_zip", begins(b"7z\xbc\xaf", b"Rar!", b"MSCF", b"!<arch>")),
 )

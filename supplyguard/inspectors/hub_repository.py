@@ -14,6 +14,7 @@ from dataclasses import dataclass
 from functools import cache
 from typing import Any, BinaryIO, Final, cast
 
+from supplyguard.archives.access_tokens import secrets_in
 from supplyguard.errors import BudgetExceededError, MalformedError
 from supplyguard.finding import Evidence, Fact, Notification
 from supplyguard.inventory import Location, Member, Probe
@@ -253,9 +254,8 @@ def _index(document: _Document, tree: dict[str, Any]) -> Iterator[Evidence | Not
 
 
 def _text(document: _Document, key: str, value: str) -> Iterator[Evidence]:
-    for what, pattern in _secrets():
-        if pattern.search(value):
-            yield document.evidence("hub-secret", key, {"what": what}, what)
+    for what in secrets_in(value):
+        yield document.evidence("hub-secret", key, {"what": what}, what)
     if key == "_name_or_path" and re.match(_lists()["home"], value):
         yield document.evidence("hub-home-path", key, {"value": value[:_SHOWN]})
 
@@ -296,8 +296,3 @@ def _lists() -> Any:
 @cache
 def _libraries() -> frozenset[str]:
     return frozenset(_lists()["pipeline_libraries"])
-
-
-@cache
-def _secrets() -> tuple[tuple[str, re.Pattern[str]], ...]:
-    return tuple((row["what"], re.compile(row["pattern"])) for row in _lists()["secrets"])

@@ -6,18 +6,17 @@ Format: nbformat 3 and 4; IPython's documentation, "Built-in magic commands".
 from __future__ import annotations
 
 import json
-import re
 from bisect import bisect_right
 from collections.abc import Iterator
 from itertools import accumulate
 from typing import Final
 
 from supplyguard.aspect import Aspect
+from supplyguard.code.notebook_cells import Cell, cells_of, shell_text
 from supplyguard.errors import MalformedError
 from supplyguard.inventory import Artifact, Location
 from supplyguard.limits import Budget
 from supplyguard.sources.command_lines import read_commands
-from supplyguard.sources.notebook import Cell, cells_of
 from supplyguard.sources.notebook import claims as is_notebook
 from supplyguard.sources.toml_document import Found
 from supplyguard.wire.json_positions import find_starts, raw_offset
@@ -25,11 +24,6 @@ from supplyguard.wire.text import Lines, read_bytes
 
 NAME: Final = "notebook_commands"
 ASPECT: Final = Aspect.DEPENDENCIES
-MAGIC: Final = re.compile(
-    r"[ \t]*(?:!!?|%(?!%)[ \t]*(?=(?:pip|conda|mamba|micromamba|uv)\b)|%(?:sx|system)\b)"
-)
-"""What stands before a command: the shell's mark, or a magic that is a command's name."""
-SHELL_CELL: Final = re.compile(r"\s*%%[ \t]*(?:bash|sh|script[ \t]+\S+|!|sx|system)\b[^\n]*")
 SIGNS: Final = (b"install", b"create", b" add")
 
 
@@ -68,24 +62,3 @@ def collect(artifact: Artifact, budget: Budget) -> Iterator[Found]:
             return raw_offset(text, starts.get(cell.paths[piece], 0), index - before)
 
         yield from read_commands(shell, locate, budget)
-
-
-def shell_text(code: str) -> str:
-    """Give a cell's text with everything that is not for a shell made blank, every character in its place."""
-    whole = SHELL_CELL.match(code)
-    if whole is not None:
-        return " " * whole.end() + code[whole.end() :]
-    kept: list[str] = []
-    goes_on = False
-    for line in code.splitlines(keepends=True):
-        match = MAGIC.match(line)
-        if goes_on:
-            kept.append(line)
-        elif match is not None:
-            kept.append(" " * match.end() + line[match.end() :])
-        else:
-            end = len(line.rstrip("\r\n"))
-            kept.append(" " * end + line[end:])
-            continue
-        goes_on = line.rstrip("\r\n").endswith("\\")
-    return "".join(kept)

@@ -160,11 +160,11 @@ def test_a_place_that_is_not_found_falls_back_to_the_cell(
 ) -> None:
     text = json.dumps(document(code(["import torch\n", "torch.load(1)"])), indent=1)
     real = find_starts(text, lambda path: path == ("cells", 0, "source"))
-    monkeypatch.setattr(notebook, "find_starts", lambda _text, _wanted: real)
+    monkeypatch.setattr("supplyguard.code.notebook_cells.find_starts", lambda _text, _wanted: real)
     (found,) = calls(collect(notebook, "n.ipynb", text))
     assert found.location.line is not None
     assert LINE_END.split(text)[found.location.line - 1].strip() == '"source": ['
-    monkeypatch.setattr(notebook, "find_starts", lambda _text, _wanted: {})
+    monkeypatch.setattr("supplyguard.code.notebook_cells.find_starts", lambda _text, _wanted: {})
     (found,) = calls(collect(notebook, "n.ipynb", text))
     assert found.location == Location(uri="n.ipynb")
 
