@@ -71,8 +71,12 @@ def find_acts(trees: Sequence[ast.AST], budget: Budget, *, all_public: bool = Fa
     """
     file = _File(budget=budget, all_public=all_public)
     _read(trees, file, None, 0)
+    found = file.found
+    if not any(act.act == "network" for act in found):
+        # a copy of the environment is ordinary for programs; code that also talks to hosts can send it away
+        found = [act for act in found if act.act != "environment"]
     return sorted(
-        file.found,
+        found,
         key=lambda act: (act.index, getattr(act.node, "lineno", 0), getattr(act.node, "col_offset", 0)),
     )
 
@@ -138,6 +142,8 @@ class _Reader:
     def _call(self, node: ast.Call, scope: Scope, index: int) -> None:
         for target in self.callees.targets(node.func, scope):
             act = self.table.act_of(target.name)
+            if act is None and target.name in self.table.copies and self._is_environment(node, scope):
+                act = "environment"
             if act is None:
                 continue
             found = self._described(act, target, node, scope, index)
@@ -145,6 +151,11 @@ class _Reader:
             if act == "evaluates" and found.decoded != "expression":
                 self._inner(node, scope, found)
             return
+
+    def _is_environment(self, node: ast.Call, scope: Scope) -> bool:
+        """Whether the first argument is the whole environment."""
+        first = self.callees.targets(node.args[0], scope) if node.args else []
+        return any(each.name == "os.environ" for each in first)
 
     def _described(self, act: str, target: Target, node: ast.Call, scope: Scope, index: int) -> Act:
         operand = node.args[0] if node.args else None
@@ -281,6 +292,7 @@ class Table:
         self.data = data
         self.decoding = frozenset(data["decoding"])
         self.readers = frozenset(data["readers"])
+        self.copies = frozenset(data["copies"])
         self.executors = frozenset(data["executors"])
         self._ecosystem = frozenset(data["ecosystem"])
         self._sends = frozenset(data["sends"])

@@ -29,7 +29,7 @@ from supplyguard.inspectors.on_demand import code_like
 from supplyguard.inventory import Location, Member, Probe
 from supplyguard.limits import Budget
 from supplyguard.wire.marshal_code import CODE_STARTS, read_code
-from supplyguard.wire.text import decode
+from supplyguard.wire.text import declared_encoding, decode
 
 FORMAT: Final = "model_code"
 
@@ -74,6 +74,7 @@ def inspect(member: Member, budget: Budget) -> Iterator[Evidence | Member | Noti
         yield from _path_file(member, text, budget)
         return
     yield from _tree(member, text, standing)
+    yield from _encoding(member, raw, standing)
     hub = Path(member.name).name == "hubconf.py"
     found = source_acts(text, budget, all_public=hub) if problem is None else problem
     if isinstance(found, str):
@@ -140,6 +141,16 @@ def _tree(member: Member, text: str, standing: Standing) -> Iterator[Evidence]:
             yield _entry(member, "dataset-script", found[1])
     if path.stem in lists()["shadowed"] and (_is_root(member) or is_model_folder(path.parent)):
         yield _entry(member, "shadows", path.stem)
+
+
+def _encoding(member: Member, raw: bytes, standing: Standing) -> Iterator[Evidence]:
+    """Look at a declared encoding (PEP 263) that shows another text than the one which is run."""
+    name = declared_encoding(raw)[0].lower().replace("_", "-")[:40]
+    if name not in lists()["plain_encodings"]:
+        where = Location(uri=member.artifact.uri, member=member.path, line=1)
+        hides = name in lists()["hiding_encodings"]
+        facts: dict[str, Fact] = {"form": "encoding", "value": name, "hides": hides, "place": standing.place}
+        yield Evidence(kind="model-code-file", location=where, facts=facts, symbol=name)
 
 
 def _is_root(member: Member) -> bool:

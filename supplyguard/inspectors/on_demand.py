@@ -33,7 +33,7 @@ _PROTO: Final = re.compile(rb"\x80[\x02-\x05]")
 _HIDING: Final = re.compile(
     rb"(?<![.\w])(exec|eval|compile|execfile)\b|\b(__builtins__|builtins|__import__|import_module|marshal)\b"
     rb"|\b(FunctionType|CodeType|runpy)\b|globals\s*\(\s*\)\s*\[|[ \t]{120}"
-    rb"|\xef[\xbc\xbd]|\xf0\x9d[\x90-\x9f]"
+    rb"|\xef[\xbc\xbd]|\xf0\x9d[\x90-\x9f]|#[^\n]*coding[:=][ \t]*(?!utf-?8|latin|ascii|iso)"
 )
 _JUNK: Final = 1 << 13
 _COMPRESSED: Final = frozenset(

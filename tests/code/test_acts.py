@@ -188,6 +188,13 @@ def test_acts(code: str, act: str) -> None:
     assert [each.act for each in acts(code)] == [act]
 
 
+@pytest.mark.parametrize("code", ["dict(os.environ)", "os.environ.copy()", "json.dumps(os.environ)"])
+def test_the_environment_counts_where_it_can_be_sent_away(code: str) -> None:
+    assert acts(f"import json, os\n{code}") == []
+    found = acts(f"import json, os, requests\n{code}\nrequests.post('http://x')")
+    assert [each.act for each in found] == ["environment", "network"]
+
+
 def test_known_hosts() -> None:
     assert one("import requests\nrequests.get('https://huggingface.co/x')").known_host
     assert not one("import requests\nrequests.get('https://huggingface.co.evil.example/x')").known_host
