@@ -204,14 +204,16 @@ def _add(part: Part, gathered: _Gathered, options: ScanOptions) -> None:
 
 
 def _compared(gathered: _Gathered) -> Iterator[Evidence]:
-    """Give what shows only when all files are read: open versions that no lock settles, and drift."""
+    """Give what shows only when all files are read: open versions that no lock settles, drift, odd names."""
     if not gathered.dependencies and not gathered.unpinned:
         return
     from supplyguard.sources.drift import compare, mark_direct, unsettled  # noqa: PLC0415 - heavy: manifests
+    from supplyguard.sources.package_names import questionable  # noqa: PLC0415 - heavy: likewise
 
     gathered.dependencies = list(mark_direct(gathered.dependencies))
     yield from unsettled(gathered.unpinned, gathered.dependencies)
     yield from compare(gathered.dependencies)
+    yield from questionable(gathered.dependencies)
 
 
 def _included_ignores(gathered: _Gathered) -> Iterator[InlineIgnore]:

@@ -12,6 +12,7 @@ from typing import Any, Final
 
 from supplyguard.inventory import Dependency, DependencyKind, Location
 from supplyguard.sources.constraints import exact_version
+from supplyguard.sources.package_names import disguised
 from supplyguard.sources.references import mask, read_reference
 from supplyguard.sources.statements import LENGTH, reference_evidence, unparsed
 from supplyguard.sources.toml_document import Found, Places
@@ -72,6 +73,7 @@ def read_one(
     from packaging.utils import canonicalize_name  # noqa: PLC0415 - heavy: few projects have such tables
 
     if NAMED.fullmatch(name) is None:
+        yield from disguised(name[:LENGTH], location)
         yield unparsed(name, location, "not a package's name")
         return
     version = entry.get("version", "")

@@ -9,6 +9,7 @@ from typing import Final
 
 from supplyguard.finding import Evidence, Fact, Notification
 from supplyguard.inventory import Dependency, DependencyKind, Location
+from supplyguard.sources.package_names import disguised
 from supplyguard.sources.references import (
     LOOPBACK,
     PLAIN,
@@ -26,6 +27,7 @@ NESTING: Final = 50
 """Brackets in a marker; the parser of packaging recurses."""
 SHOWN: Final = 80
 OPTION: Final = re.compile(r"(?:^|\s)-")
+AFTER_NAME: Final = re.compile(r"[\s\[(<>=!~;@,]")
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -124,6 +126,7 @@ def _named(statement: Statement) -> Iterator[Dependency | Evidence | Notificatio
         requirement = Requirement(statement.text)
     except InvalidRequirement as error:
         reason = str(error).splitlines()[0]
+        yield from disguised(_written_name(statement.text), statement.location)
         yield unparsed(statement.text, statement.location, reason)
         return
     reference = None
@@ -154,6 +157,11 @@ def _named(statement: Statement) -> Iterator[Dependency | Evidence | Notificatio
         yield reference_evidence(named, statement.location, place=statement.place)
     elif not exact and not statement.hashes and statement.kind is DependencyKind.REQUIREMENT:
         yield _unpinned(dependency, statement)
+
+
+def _written_name(text: str) -> str:
+    """Give what stands where a requirement's name stands; at most SHOWN characters of one line."""
+    return AFTER_NAME.split(text.strip(), maxsplit=1)[0][:SHOWN]
 
 
 def _unpinned(dependency: Dependency, statement: Statement) -> Evidence:
