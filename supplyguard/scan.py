@@ -10,7 +10,7 @@ import os
 import time
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass, field, replace
-from datetime import UTC, datetime
+from datetime import UTC, date, datetime
 from pathlib import Path
 from typing import TYPE_CHECKING, Final
 
@@ -25,7 +25,7 @@ from supplyguard.limits import MIB, Limits
 from supplyguard.pickles.knowledge import knowledge_of
 from supplyguard.policy import InlineIgnore, Policy, decide, parse_inline
 from supplyguard.rules import Catalogue, judge
-from supplyguard.sources import UNPINNED
+from supplyguard.sources import LATE
 from supplyguard.sources.folder import Tally, WalkOptions, walk
 from supplyguard.sources.hub_cache import resolve
 
@@ -78,7 +78,7 @@ def scan(targets: Sequence[Path], options: ScanOptions) -> Report:
     with knowledge_of(options.knowledge):
         gathered = _gather(targets, options)
     gathered.inline += _included_ignores(gathered)
-    gathered.findings += _findings(_compared(gathered), gathered, options)
+    gathered.findings += _findings(_compared(gathered, started.date()), gathered, options)
     databases = options.databases() if gathered.dependencies else ()
     audit_evidence, audits = _audit(gathered, databases, options)
     gathered.findings += _findings(audit_evidence, gathered, options)
@@ -121,7 +121,7 @@ class _Gathered:
     findings: list[Finding] = field(default_factory=list)
     notifications: list[Notification] = field(default_factory=list)
     dependencies: list[Dependency] = field(default_factory=list)
-    unpinned: list[Evidence] = field(default_factory=list)
+    late: list[Evidence] = field(default_factory=list)
     model_refs: list[ModelRef] = field(default_factory=list)
     artifacts: list[Artifact] = field(default_factory=list)
     inline: list[InlineIgnore] = field(default_factory=list)
@@ -197,23 +197,19 @@ def _add(part: Part, gathered: _Gathered, options: ScanOptions) -> None:
         if part.artifact.origin is None:  # a downloaded model does not switch its own scan off
             gathered.inline += parse_inline(part.artifact.uri, _text(part.artifact.path))
     fresh = [each for each in part.evidence if gathered.first((each.kind, each.location, each.symbol))]
-    late = [each for each in fresh if each.kind == UNPINNED]
-    gathered.unpinned += late
-    prompt = [each for each in fresh if each.kind != UNPINNED]
+    gathered.late += (each for each in fresh if each.kind in LATE)
+    prompt = [each for each in fresh if each.kind not in LATE]
     gathered.findings += _findings(prompt, gathered, options, part.artifact.origin)
 
 
-def _compared(gathered: _Gathered) -> Iterator[Evidence]:
-    """Give what shows only when all files are read: open versions that no lock settles, drift, odd names."""
-    if not gathered.dependencies and not gathered.unpinned:
-        return
-    from supplyguard.sources.drift import compare, mark_direct, unsettled  # noqa: PLC0415 - heavy: manifests
-    from supplyguard.sources.package_names import questionable  # noqa: PLC0415 - heavy: likewise
+def _compared(gathered: _Gathered, today: date) -> Iterable[Evidence]:
+    """Give what the dependencies say together, once they know of each other."""
+    if not gathered.dependencies and not gathered.late:
+        return ()
+    from supplyguard.sources.together import compared, settled  # noqa: PLC0415 - heavy: manifests
 
-    gathered.dependencies = list(mark_direct(gathered.dependencies))
-    yield from unsettled(gathered.unpinned, gathered.dependencies)
-    yield from compare(gathered.dependencies)
-    yield from questionable(gathered.dependencies)
+    gathered.dependencies = settled(gathered.dependencies)
+    return compared(gathered.late, gathered.dependencies, today)
 
 
 def _included_ignores(gathered: _Gathered) -> Iterator[InlineIgnore]:

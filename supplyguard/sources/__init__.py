@@ -16,6 +16,10 @@ from supplyguard.sources.on_demand import OnDemand
 
 UNPINNED: Final = "dependency-unpinned"
 """The kind of Evidence that a lock can settle."""
+ASKED: Final = "python-asked"
+"""The kind of Evidence that only a day turns into something to tell."""
+LATE: Final = frozenset({UNPINNED, ASKED})
+"""Kinds of Evidence that are judged when all files are read."""
 
 Item = Dependency | ModelRef | Artifact | Evidence | Notification
 """What a source yields."""

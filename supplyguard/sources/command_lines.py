@@ -20,6 +20,7 @@ from supplyguard.inventory import Artifact, Dependency, Location
 from supplyguard.limits import MIB, Budget, Resource
 from supplyguard.resources import rules_folder
 from supplyguard.sources.conda import read_match
+from supplyguard.sources.end_of_life import images
 from supplyguard.sources.references import is_reference
 from supplyguard.sources.requirement_lines import known_options, long_name
 from supplyguard.sources.statements import Statement, option_evidence, read_statement
@@ -66,7 +67,12 @@ def collect(artifact: Artifact, budget: Budget) -> Iterator[Found]:
     """Yield what the commands of a file install."""
     text = decode(read_bytes(artifact.path, min(FILE_SIZE, budget.limits.document_bytes)))[0]
     lines = Lines(text)
-    yield from read_commands(text, lambda start, end: lines.location(artifact.uri, start, end), budget)
+
+    def locate(start: int, end: int) -> Location:
+        return lines.location(artifact.uri, start, end)
+
+    yield from read_commands(text, locate, budget)
+    yield from images(text, locate)
 
 
 @dataclass(frozen=True, slots=True)

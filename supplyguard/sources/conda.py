@@ -22,6 +22,7 @@ from supplyguard.inventory import Artifact, Dependency, DependencyKind, Location
 from supplyguard.limits import MIB, Budget, Resource
 from supplyguard.resources import rules_folder
 from supplyguard.sources.constraints import conda_specifier, exact_version
+from supplyguard.sources.end_of_life import asked, asked_exactly
 from supplyguard.sources.requirement_lines import known_options, read_lines
 from supplyguard.sources.requirements import include
 from supplyguard.sources.statements import Statement, option_evidence, read_statement, unparsed
@@ -67,6 +68,9 @@ def collect(artifact: Artifact, budget: Budget) -> Iterator[Found]:
     if LOCK.fullmatch(artifact.path.name):
         yield from _lock(document, artifact, budget)
         return
+    python = document.get("python")
+    if artifact.path.stem == "python_env" and isinstance(python, Text):
+        yield from asked_exactly(python.value, python.location(artifact.uri))
     for key in ("dependencies", "build_dependencies"):
         yield from _list(document.get(key), artifact, budget, is_pip=artifact.path.stem == "python_env")
 
@@ -119,6 +123,8 @@ def read_match(text: str, location: Location) -> Iterator[Found]:
     if specifier is None:
         yield unparsed(text, location, "not a version constraint")
         return
+    if match["name"].lower() == "python" and specifier:
+        yield asked(specifier, location, text)
     dependency = _dependency(match["name"], specifier, location)
     if dependency is not None:
         yield dependency

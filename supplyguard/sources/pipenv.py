@@ -16,10 +16,11 @@ from supplyguard.finding import Notification
 from supplyguard.inventory import Artifact, Dependency, DependencyKind, Location
 from supplyguard.limits import MIB, Budget, Resource
 from supplyguard.sources.constraints import pip_specifier
+from supplyguard.sources.end_of_life import asked_exactly
 from supplyguard.sources.named_tables import Style, read_named, read_one
 from supplyguard.sources.references import take_apart
 from supplyguard.sources.statements import option_evidence, unparsed
-from supplyguard.sources.toml_document import Found, parse_toml, read_places, read_toml_text
+from supplyguard.sources.toml_document import Found, parse_toml, read_places, read_toml_text, table_at
 from supplyguard.wire.json_positions import KeyPath, find_starts
 from supplyguard.wire.text import Lines, read_bytes
 
@@ -56,6 +57,11 @@ def _declared(artifact: Artifact, budget: Budget) -> Iterator[Found]:
         budget.spend(Resource.NODES)
         if isinstance(table, dict) and name not in OTHER_TABLES:
             yield from read_named(table, (name,), places, STYLE, GROUPS.get(name, name))
+    requires = table_at(document, ("requires",))
+    for key in ("python_version", "python_full_version"):
+        version = requires.get(key)
+        if isinstance(version, str):
+            yield from asked_exactly(version, places.of(("requires", key), version))
     sources = document.get("source")
     for number, source in enumerate(sources if isinstance(sources, list) else []):
         if isinstance(source, dict) and isinstance(source.get("url"), str):

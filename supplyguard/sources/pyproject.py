@@ -13,6 +13,7 @@ from supplyguard.aspect import Aspect
 from supplyguard.finding import Evidence, Level, Notification
 from supplyguard.inventory import Artifact, Dependency
 from supplyguard.limits import MIB, Budget, Resource
+from supplyguard.sources.end_of_life import asked
 from supplyguard.sources.pyproject_tools import own_statements
 from supplyguard.sources.requirements import include
 from supplyguard.sources.statements import Statement, unparsed
@@ -58,6 +59,9 @@ def _statements(document: Mapping[str, Any], places: Places, budget: Budget) -> 
         budget.check_time()
         yield from [entry] if isinstance(entry, Notification) else read_entry(entry)
     yield from own_statements(document, places)
+    wanted = table_at(document, ("project",)).get("requires-python")
+    if isinstance(wanted, str):
+        yield asked(wanted, places.of(("project", "requires-python"), wanted))
 
 
 def _own_name(document: Mapping[str, Any]) -> str | None:

@@ -13,6 +13,7 @@ from typing import Any, Final
 from supplyguard.finding import Evidence
 from supplyguard.inventory import DependencyKind
 from supplyguard.sources.constraints import poetry_specifier
+from supplyguard.sources.end_of_life import asked
 from supplyguard.sources.named_tables import Style, read_named, source_address
 from supplyguard.sources.references import read_reference
 from supplyguard.sources.statements import Statement, option_evidence, reference_evidence, unparsed
@@ -96,6 +97,11 @@ def _poetry(document: Mapping[str, Any], places: Places) -> Iterator[Found]:
         if isinstance(name, str)
     }
     main = table_at(table, ("dependencies",))
+    wanted = main.get("python")
+    python = poetry_specifier(wanted) if isinstance(wanted, str) else None
+    if python is not None:
+        place = places.of((*poetry, "dependencies", "python"), str(wanted))
+        yield asked(python, place, f"python {wanted}")
     for name, value in main.items():
         in_extra = isinstance(value, dict) and value.get("optional") is True
         group = optional.get(name) if in_extra else None

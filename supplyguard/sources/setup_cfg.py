@@ -14,6 +14,7 @@ from typing import Final
 from supplyguard.aspect import Aspect
 from supplyguard.inventory import Artifact
 from supplyguard.limits import MIB, Budget, Resource
+from supplyguard.sources.end_of_life import asked
 from supplyguard.sources.requirements import include
 from supplyguard.sources.statements import Statement
 from supplyguard.sources.toml_document import Found, read_entry
@@ -56,6 +57,10 @@ def collect(artifact: Artifact, budget: Budget) -> Iterator[Found]:
     text = decode(raw)[0]
     lines = Lines(text)
     for line in _value_lines(text):
+        if line.section == "options" and line.key == "python_requires":
+            place_of = lines.location(artifact.uri, line.start, line.start + len(line.text))
+            yield asked(line.text.strip(), place_of)
+            continue
         if line.section == "options" and line.key in KEYS:
             group, place = KEYS[line.key]
         elif line.section == EXTRAS:
