@@ -130,7 +130,7 @@ def _check_examples(value: Any, where: str) -> None:
             raise RuleError(f"{where}.{part}: at least one example")
         for index, example in enumerate(value[part]):
             keys = set(example) if isinstance(example, dict) else set()
-            if keys not in ({"fixture"}, {"name", "text"}, {"name", "hex"}):
+            if keys not in ({"fixture"}, {"name", "text"}, {"name", "hex"}, {"name", "text", "yanked"}):
                 raise RuleError(f"{where}.{part}[{index}]: give fixture, or name with text or hex")
 
 

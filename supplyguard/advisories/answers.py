@@ -18,6 +18,7 @@ Question = tuple[str, str | None]
 class Answer:
     """What a service said of a question.
 
+    yanked: why the release was withdrawn from the index, "" without a reason, None when it was not.
     problems: in its own words. records: advisories that match, to be judged as those of a store.
     failure: why it did not say everything, "" when it did.
     """
@@ -25,6 +26,7 @@ class Answer:
     problems: tuple[Problem, ...] = ()
     records: tuple[Record, ...] = ()
     failure: str = ""
+    yanked: str | None = None
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)

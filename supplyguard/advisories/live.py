@@ -13,11 +13,12 @@ from supplyguard import fetch
 from supplyguard.advisories import evidence, matcher, osv, osv_service, pypi_service
 from supplyguard.advisories.answers import Answer, Answers, Question, Start, Terms
 from supplyguard.advisories.judge import NO_VERSION, NOT_A_VERSION, problems_of
-from supplyguard.finding import AdvisoryData, Audit, AuditStatus, Evidence, Notification
+from supplyguard.finding import AdvisoryData, Audit, AuditStatus, Evidence, Fact, Notification
 from supplyguard.inventory import Dependency
 from supplyguard.resources import cache_folder
 
 NAME: Final = "live"
+YANKED: Final = "dependency-yanked"
 _GRACE: Final = 1.0
 """Seconds beyond the deadline in which an answer that is there already is still taken."""
 
@@ -112,6 +113,7 @@ class LiveDatabase:
             problems += problems_of(hits, answer.records, name, version, database=service)
         found = [evidence.rated(problem, self._exploited) for problem in evidence.join(problems)]
         yield from evidence.make_all(name, dependency.version, dependency.location, found)
+        yield from _yanked(dependency, said)
         failures = dict.fromkeys(answer.failure for answer in said.values() if answer.failure)
         status, reason = AuditStatus.CLEAN, ""
         if found:
@@ -122,6 +124,24 @@ class LiveDatabase:
         elif failures:
             status, reason = AuditStatus.NOT_AUDITED, "; ".join(failures)
         yield Audit(dependency=dependency, status=status, database=NAME, reason=reason)
+
+
+def _yanked(dependency: Dependency, said: Mapping[str, Answer]) -> Iterator[Evidence]:
+    """Say that a release was withdrawn; what comes from an address or is a local build is another one."""
+    reasons = [answer.yanked for answer in said.values() if answer.yanked is not None]
+    version = matcher.parse_version(dependency.version) if dependency.version is not None else None
+    if reasons and dependency.url is None and version is not None and version.local is None:
+        facts: dict[str, Fact] = {
+            "package": dependency.name,
+            "version": dependency.version,
+            "reason": reasons[0] or "no reason is given",
+        }
+        yield Evidence(
+            kind=YANKED,
+            location=dependency.location,
+            facts=facts,
+            symbol=f"{dependency.name}:{dependency.version}",
+        )
 
 
 def _public(dependency: Dependency) -> str | None:

@@ -33,7 +33,7 @@ _GIVE_UP: Final = 3
 class _Asker(Protocol):
     """Ask one question; raises FetchError when there is no usable answer."""
 
-    def __call__(self, name: str, version: str) -> tuple[evidence.Problem, ...]: ...
+    def __call__(self, name: str, version: str) -> Answer: ...
 
 
 def start(base: str, wanted: Sequence[Question], terms: Terms) -> Answers:
@@ -85,7 +85,7 @@ class _Run:
         if ask is None or self._down:
             return Answer(failure=self._down)
         try:
-            problems = ask(*question)
+            answer = ask(*question)
         except _NotFoundError as error:
             self._failures = 0
             return Answer(failure=error.message)
@@ -95,7 +95,7 @@ class _Run:
                 self._down = error.message
             return Answer(failure=error.message)
         self._failures = 0
-        return Answer(problems=problems)
+        return answer
 
 
 class _NotFoundError(FetchError):
@@ -103,15 +103,21 @@ class _NotFoundError(FetchError):
 
 
 class _Window:
-    """The part of a requests session that pip-audit's client uses, turned to another address."""
+    """The part of a requests session that pip-audit's client uses, turned to another address.
+
+    last: the newest response; pip-audit's client looks only at its vulnerabilities.
+    """
 
     def __init__(self, session: requests.Session, base: str) -> None:
         self._session = session
         self._base = base
+        self.last: requests.Response | None = None
 
     def get(self, *, url: str, timeout: float) -> requests.Response:
         """Fetch, from the same path at our address."""
-        return self._session.get(self._base + url.removeprefix(URL), timeout=timeout)
+        self.last = None
+        self.last = self._session.get(self._base + url.removeprefix(URL), timeout=timeout)
+        return self.last
 
 
 def _asker(base: str, terms: Terms, expired: Callable[[], bool]) -> _Asker:
@@ -124,15 +130,17 @@ def _asker(base: str, terms: Terms, expired: Callable[[], bool]) -> _Asker:
     # its timeout is declared as a whole number, but handed to requests as it is
     service = PyPIService(cache_dir=terms.cache / "http", timeout=terms.timeout)
     fetch.police(service.session, base, fetch.Limits(size=32 * MIB, timeout=terms.timeout), expired)
-    service.session = _Window(service.session, base)
+    window = _Window(service.session, base)
+    service.session = window
     host = fetch.shown(base)
 
-    def ask(name: str, version: str) -> tuple[evidence.Problem, ...]:
+    def ask(name: str, version: str) -> Answer:
         try:
             answered, results = service.query(ResolvedDependency(name, Version(version)))
             if answered.is_skipped():
                 raise _NotFoundError(f"{host} does not know this version")
-            return tuple(_problem(one, version) for one in results)
+            problems = tuple(_problem(one, version) for one in results)
+            return Answer(problems=problems, yanked=_yanked(window.last))
         except FetchError:
             raise
         except ServiceError as error:
@@ -153,6 +161,22 @@ def _asker(base: str, terms: Terms, expired: Callable[[], bool]) -> _Asker:
             raise FetchError(f"{host}: an answer that cannot be used: {error}") from error
 
     return ask
+
+
+def _yanked(response: requests.Response | None) -> str | None:
+    """Give why a release was withdrawn (PEP 592), None when it was not; raises ValueError.
+
+    Format: PyPI's JSON API, "info" of a release: yanked, yanked_reason. A release of which only some
+    files are yanked is not.
+    """
+    document = response.json() if response is not None else {}
+    info = document.get("info") or {}
+    if not isinstance(info, dict) or not isinstance(info.get("yanked", False), bool):
+        raise ValueError("its word on whether the release is yanked is none")  # noqa: TRY004 - one kind
+    if not info.get("yanked", False):
+        return None
+    reason = info.get("yanked_reason")
+    return osv.one_line(reason) if isinstance(reason, str) else ""
 
 
 def _problem(result: VulnerabilityResult, version: str) -> evidence.Problem:

@@ -72,12 +72,15 @@ def osv_server(
     records: Sequence[Mapping[str, Any]] = (),
     *,
     unknown: Sequence[str] = (),
+    yanked: Mapping[str, str | None] | None = None,
     fault: Fault | None = None,
     log: list[Asked] | None = None,
     page: int = 1000,
     tls: ssl.SSLContext | None = None,
 ) -> Iterator[str]:
     """Serve `records`; PyPI answers 404 for the packages in `unknown`. Gives the base address.
+
+    yanked: packages all of whose releases are withdrawn, and why.
 
     page: how many ids one page of a batch holds.
     """
@@ -105,7 +108,10 @@ def osv_server(
         if found is None or found[1] in unknown:
             return Answer(status=404, body=b'{"message": "Not Found"}')
         vulnerabilities = [_pypi_view(record) for record in records_for(records, found[1], found[2])]
-        return Answer(body=json.dumps({"info": {}, "vulnerabilities": vulnerabilities}).encode())
+        info: dict[str, Any] = {"yanked": False, "yanked_reason": None}
+        if yanked is not None and found[1] in yanked:
+            info = {"yanked": True, "yanked_reason": yanked[found[1]]}
+        return Answer(body=json.dumps({"info": info, "vulnerabilities": vulnerabilities}).encode())
 
     with serve(reply, tls=tls) as base:
         yield base

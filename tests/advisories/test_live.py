@@ -534,3 +534,57 @@ def test_the_stand_in_speaks_as_the_services_do(tmp_path: Path) -> None:
         _, (result,) = service.query(ResolvedDependency("x", Version("1.0")))
         service.session.close()
     assert (result.id, result.aliases, result.description) == ("CVE-1", {"GHSA-1"}, "It runs code")
+
+
+def yanked(answers: Answers) -> list[tuple[object, object]]:
+    found = [one for one in answers.evidence if one.kind == "dependency-yanked"]
+    return [(one.facts["package"], one.facts["reason"]) for one in found]
+
+
+def test_withdrawn_releases_are_told_with_the_reason(tmp_path: Path) -> None:
+    with osv_server([RATED], yanked={"x": "breaks\nall", "y": None}) as base:
+        answers = ask(base, tmp_path, *map(dependency, "xyz"))
+    assert yanked(answers) == [("x", "breaks all"), ("y", "no reason is given")]
+    assert [audit.status for audit in answers.audits] == [AFFECTED, CLEAN, CLEAN]
+    assert answers.notes == []
+
+
+def test_what_is_another_release_is_not_told(tmp_path: Path) -> None:
+    from_address = Dependency(name="x", raw_name="x", version="1.0", location=HERE, url="https://a.example/x")
+    with osv_server(yanked={"x": None}) as base:
+        answers = ask(base, tmp_path, from_address, dependency("x", "1.0+local"), dependency("x", None))
+    assert yanked(answers) == []
+
+
+@pytest.mark.parametrize("body", [b'{"vulnerabilities": []}', b'{"info": null, "vulnerabilities": []}'])
+def test_an_answer_may_say_nothing_of_withdrawal(body: bytes, tmp_path: Path) -> None:
+    with osv_server(fault=on("/pypi/", Answer(body=body))) as base:
+        answers = ask(base, tmp_path)
+    assert (answers.status, yanked(answers)) == (CLEAN, [])
+
+
+@pytest.mark.parametrize(
+    "info",
+    [b"[1]", b'{"yanked": "yes"}', b'{"yanked": 1}', b'{"yanked": null}', b'"text"', b'{"yanked": []}'],
+)
+def test_an_answer_on_withdrawal_that_cannot_be_used_is_never_clean(info: bytes, tmp_path: Path) -> None:
+    body = b'{"info": ' + info + b', "vulnerabilities": []}'
+    with osv_server(fault=on("/pypi/", Answer(body=body))) as base:
+        answers = ask(base, tmp_path)
+    assert (answers.status, yanked(answers)) == (NOT_AUDITED, [])
+    assert "cannot be used" in answers.audits[0].reason
+
+
+def test_a_reason_that_is_no_text_is_none(tmp_path: Path) -> None:
+    body = b'{"info": {"yanked": true, "yanked_reason": [1]}, "vulnerabilities": []}'
+    with osv_server(fault=on("/pypi/", Answer(body=body))) as base:
+        answers = ask(base, tmp_path)
+    assert yanked(answers) == [("x", "no reason is given")]
+
+
+def test_the_withdrawal_is_that_of_the_right_answer(tmp_path: Path) -> None:
+    """Each answer is looked at by itself, however many there are and whatever failed before."""
+    names = [f"p{count}" for count in range(60)]
+    with osv_server(yanked=dict.fromkeys(names[::3]), unknown=names[1::3]) as base:
+        answers = ask(base, tmp_path, *map(dependency, names), services=["pypi"])
+    assert [name for name, _reason in yanked(answers)] == names[::3]
