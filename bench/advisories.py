@@ -172,23 +172,39 @@ def write_pins(path: Path, pins: Sequence[Pin]) -> Path:
 
 @contextmanager
 def osv_stand_in(records: Records, pins: Sequence[Pin]) -> Iterator[str]:
-    """Answer OSV's /v1/query for some pins, worked out before; gives that address."""
+    """Answer OSV's /v1/query, /v1/querybatch and /v1/vulns for some pins; gives the base address."""
     answers = {}
+    by_id = {record["id"]: record for name, _version in pins for record in records.get(name, ())}
     for name, version in pins:
-        found = matching(records, name, version)
         # as they are asked for: pip-audit normalises, and so does OSV
-        answers[name, str(Version(version))] = json.dumps({"vulns": found} if found else {}).encode()
+        answers[name, str(Version(version))] = matching(records, name, version)
+
+    def answer(path: str, body: bytes) -> Any:
+        if path.startswith("/v1/vulns/"):
+            return by_id[path.removeprefix("/v1/vulns/")]
+        asked = json.loads(body)
+        if path == "/v1/query":
+            return vulnerabilities(asked, full=True)
+        return {"results": [vulnerabilities(query, full=False) for query in asked["queries"]]}
+
+    def vulnerabilities(query: dict[str, Any], *, full: bool) -> dict[str, Any]:
+        found = answers[query["package"]["name"], str(Version(query["version"]))]
+        brief = [{"id": one["id"], "modified": one["modified"]} for one in found]
+        return {"vulns": found if full else brief} if found else {}
 
     class Handler(BaseHTTPRequestHandler):
         protocol_version = "HTTP/1.1"
 
         def do_POST(self) -> None:
-            query = json.loads(self.rfile.read(int(self.headers["Content-Length"])))
-            body = answers[query["package"]["name"], query["version"]]
+            asked = self.rfile.read(int(self.headers.get("Content-Length", "0")))
+            body = json.dumps(answer(self.path, asked)).encode()
             self.send_response(200)
+            self.send_header("Content-Type", "application/json")
             self.send_header("Content-Length", str(len(body)))
             self.end_headers()
             self.wfile.write(body)
+
+        do_GET = do_POST  # noqa: N815 - the name that http.server calls
 
         def log_message(self, *_args: object) -> None:
             """Print nothing."""
@@ -196,7 +212,7 @@ def osv_stand_in(records: Records, pins: Sequence[Pin]) -> Iterator[str]:
     server = ThreadingHTTPServer(("127.0.0.1", 0), Handler)
     threading.Thread(target=server.serve_forever, daemon=True).start()
     try:
-        yield f"http://127.0.0.1:{server.server_address[1]}/v1/query"
+        yield f"http://127.0.0.1:{server.server_address[1]}"
     finally:
         server.shutdown()
         server.server_close()
@@ -210,7 +226,8 @@ def ours(store: Path, pins: Path) -> tuple[str, ...]:
 
 def theirs(address: str, pins: Path) -> tuple[str, ...]:
     """Give pip-audit's command."""
-    options = ("--no-deps", "--disable-pip", "--progress-spinner", "off", "-s", "osv", "--osv-url", address)
+    service = ("-s", "osv", "--osv-url", f"{address}/v1/query")
+    options = ("--no-deps", "--disable-pip", "--progress-spinner", "off", *service)
     return (program("pip-audit"), *options, "-r", str(pins))
 
 
