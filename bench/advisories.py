@@ -333,7 +333,7 @@ def measure_audit(folder: Path, archive: Path) -> bool:
             accepted=frozenset({0, 1, 3}),
         )
         print(result)
-    start = run((SUPPLYGUARD, "--version"), frozenset({0}))
+    start = min((run((SUPPLYGUARD, "--version"), frozenset({0})) for _ in range(3)), key=lambda one: one.cpu)
     beyond = result.ours.cpu - start.cpu
     print(f"CPU: ours {result.ours.cpu:.2f} s, theirs {result.theirs.cpu:.2f} s")
     print(f"beyond start-up ({start.cpu:.2f} s): {beyond:.2f} s of CPU  (at most 0.5 s)")
@@ -353,6 +353,9 @@ def main() -> None:
         folder = Path(name)
         os.environ["SUPPLYGUARD_CACHE_DIR"] = f"{name}/cache"
         os.environ["HF_HOME"] = f"{name}/hub"
+        # installed packages are compiled: neither program compiles its own at each start
+        os.environ.pop("PYTHONDONTWRITEBYTECODE", None)
+        os.environ["PYTHONPYCACHEPREFIX"] = f"{name}/compiled"
         archive = chosen or real_data(folder)
         within = [measure_store(folder, archive), measure_audit(folder, archive)]
     sys.exit(0 if all(within) else 1)

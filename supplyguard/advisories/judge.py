@@ -124,9 +124,10 @@ def _target(
     if not wanted:
         return None
     others = [record for record in records if record.id not in hopeless]
-    clearing = [
-        candidate
-        for candidate in matcher.fixed_versions(records, name, version)
-        if matcher.smallest_upgrade(wanted, name, (candidate,))
-    ]
-    return matcher.smallest_upgrade(others, name, clearing) or next(iter(clearing), None)
+    first = None
+    for candidate in matcher.fixed_versions(records, name, version):
+        if matcher.smallest_upgrade(wanted, name, (candidate,)):
+            if matcher.smallest_upgrade(others, name, (candidate,)):
+                return candidate
+            first = first or candidate
+    return first

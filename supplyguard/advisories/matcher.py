@@ -108,7 +108,8 @@ def _in_range(span: Range, version: Version) -> bool | None:
     for point, events in turns:
         if point is not None and version < point:
             break
-        for event in _in_order(events, inside=inside):
+        # one event at a version, as nearly always, needs no order
+        for event in events if len(events) == 1 else _in_order(events, inside=inside):
             if event.kind == "introduced":
                 inside = True
             elif event.kind == "fixed" or point is None or version > point:
