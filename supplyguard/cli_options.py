@@ -60,6 +60,22 @@ MaxDbAge = Annotated[
 ]
 Rules = Annotated[list[Path] | None, typer.Option("--rules", help="More rules: a file or folder.")]
 Knowledge = Annotated[list[Path] | None, typer.Option(help="More knowledge of pickled globals: a file.")]
+Resolve = Annotated[
+    str | None,
+    typer.Option(help="Resolve open versions with uv: auto (where there are some), always or never."),
+]
+ResolveTimeout = Annotated[
+    int | None, typer.Option("--resolve-timeout", help="Seconds for resolving, all files together.")
+]
+IndexUrl = Annotated[
+    str | None, typer.Option("--index-url", help="Package index to resolve against (default: PyPI).")
+]
+PythonVersion = Annotated[
+    str | None, typer.Option("--python-version", help="Resolve for this Python, such as 3.12.")
+]
+PythonPlatform = Annotated[
+    str | None, typer.Option("--python-platform", help="Resolve for this platform, as uv names it.")
+]
 ShowSuppressed = Annotated[
     bool, typer.Option("--show-suppressed", help="Include suppressed findings in SARIF.")
 ]

@@ -13,6 +13,7 @@ from typing import Any, Final, TypeVar
 from supplyguard.errors import ConfigError
 from supplyguard.finding import Confidence, Severity
 from supplyguard.policy import Ignore, parse_ignore
+from supplyguard.resolution import SECONDS, When
 
 PREFIX: Final = "SUPPLYGUARD_"
 FILE: Final = "supplyguard.toml"
@@ -28,6 +29,9 @@ class Settings:
     """All settings. `source` names the file that they came from, "" when there is none.
 
     max_db_age: days after which the local advisory data is called old; 0: never.
+    resolve: when open versions are resolved; resolve_timeout: seconds for all of them together;
+    index_url: the package index for that, "" for PyPI; python_version, python_platform: what to
+    resolve for, "" for the Python and the platform that run us.
 
     Paths in a file are relative to the file's folder.
     """
@@ -48,6 +52,11 @@ class Settings:
     hub_cache: Path | None = None
     rules: tuple[Path, ...] = ()
     knowledge: tuple[Path, ...] = ()
+    resolve: When = When.AUTO
+    resolve_timeout: int = SECONDS
+    index_url: str = ""
+    python_version: str = ""
+    python_platform: str = ""
     ignores: tuple[Ignore, ...] = ()
     source: str = ""
 
@@ -69,7 +78,20 @@ KINDS: Final[Mapping[str, str]] = {
     "hub_cache": "path",
     "rules": "paths",
     "knowledge": "paths",
+    "resolve": "when",
+    "resolve_timeout": "seconds",
+    "index_url": "address",
+    "python_version": "python",
+    "python_platform": "platform",
 }
+
+_WORDS: Final[Mapping[str, tuple[str, str]]] = {
+    "when": ("|".join(When), "auto, always or never"),
+    "address": (r"https?://[!-~]{1,2000}", "the address of a package index"),
+    "python": (r"3\.\d{1,3}(?:\.\d{1,3})?", "a Python version such as 3.12"),
+    "platform": (r"[A-Za-z0-9][A-Za-z0-9_-]{0,60}", "a platform such as linux, macos or windows"),
+}
+"""Texts of a form, and what each is."""
 
 
 def load_settings(
@@ -190,9 +212,19 @@ def _convert(value: Any, kind: str, where: str, folder: Path) -> Any:
         return folder / Path(value).expanduser()
     if kind == "threshold" and value == NOTHING:
         return None
+    if kind in _WORDS:
+        return _word(str(value), kind, where)
     if kind == "confidence":
         return _level(str(value), Confidence, where)
     return _level(str(value), Severity, where, NOTHING if kind == "threshold" else "")
+
+
+def _word(text: str, kind: str, where: str) -> str:
+    """Check a text of a form."""
+    pattern, what = _WORDS[kind]
+    if re.fullmatch(pattern, text) is None:
+        raise ConfigError(f"{where}: expected {what}")
+    return When(text) if kind == "when" else text
 
 
 def _days(value: Any, where: str) -> int:
@@ -213,7 +245,20 @@ def _share(value: Any, where: str) -> float:
     return float(value)
 
 
-_NUMBERS: Final[Mapping[str, Callable[[Any, str], float]]] = {"days": _days, "share": _share}
+def _seconds(value: Any, where: str) -> float:
+    """Read a whole number of seconds from 1 on."""
+    if isinstance(value, str) and value.isascii() and value.isdigit() and len(value) < 10:
+        value = int(value)
+    if not isinstance(value, int) or isinstance(value, bool) or value < 1:
+        raise ConfigError(f"{where}: expected a whole number of seconds, 1 or more")
+    return value
+
+
+_NUMBERS: Final[Mapping[str, Callable[[Any, str], float]]] = {
+    "days": _days,
+    "seconds": _seconds,
+    "share": _share,
+}
 
 
 def _level(text: str, kind: type[S], where: str, extra: str = "") -> S:

@@ -106,14 +106,18 @@ def read(
     *,
     limits: Limits | None = None,
     body: bytes | None = None,
+    accept: str | None = None,
     session: requests.Session | None = None,
 ) -> bytes:
     """Fetch a document whole; raises FetchError.
 
-    body: JSON to send with it (POST). session: one of `connection`, to be used again.
+    body: JSON to send with it (POST). accept: the media type that is wanted; the size is then that
+    of the document, which may come compressed. session: one of `connection`, to be used again.
     """
     exchange = _Exchange.begin(url, limits)
     headers = {"Content-Type": "application/json"} if body is not None else {}
+    if accept is not None:
+        headers |= {"Accept": accept, "Accept-Encoding": "gzip"}
 
     def attempt() -> bytes:
         with _answer(exchange, headers, body=body, session=session) as response:

@@ -110,6 +110,7 @@ class DependencyKind(StrEnum):
     CONSTRAINT = "constraint"
     LOCKED = "locked"
     INSTALLED = "installed"
+    RESOLVED = "resolved"
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -119,7 +120,8 @@ class Dependency:
     name: normalised (PEP 503). raw_name: as written. version: the exact version when the
     statement pins one (`==` or `===` without a wildcard, or a lock), else None. specifier, marker:
     PEP 508 text, "" and None when absent. url: direct reference. group: extra or dependency
-    group. hashes: "algorithm:hex".
+    group. hashes: "algorithm:hex". via: for a package that another brings along, the names of those
+    that lead to it, the declared one first.
     """
 
     name: str
@@ -134,6 +136,7 @@ class Dependency:
     url: str | None = None
     direct: bool = True
     kind: DependencyKind = DependencyKind.REQUIREMENT
+    via: tuple[str, ...] = ()
 
 
 class RevisionKind(StrEnum):

@@ -31,6 +31,7 @@ from supplyguard.sources.hub_cache import resolve
 
 if TYPE_CHECKING:
     from supplyguard.advisories import Database
+    from supplyguard.resolution import Terms
 
 HASHED_SIZE: Final = 16 * MIB
 """Artifacts with findings are hashed up to this size unless all are asked for."""
@@ -54,7 +55,8 @@ class ScanOptions:
     databases: makes the databases that are asked about every dependency, in order; called when there
     is one. hub_cache: folder of the Hugging Face cache,
     None to leave model references unresolved. aspects: which parts of the work are asked for.
-    knowledge: files with more knowledge of what pickled globals do.
+    knowledge: files with more knowledge of what pickled globals do. resolution: how open versions
+    are resolved, None to leave them open.
     hash_all: compute every inspected artifact's sha256, whatever its size. progress: called with a
     short text now and then.
     """
@@ -68,6 +70,7 @@ class ScanOptions:
     aspects: frozenset[Aspect] = frozenset(Aspect)
     offline: bool = True
     knowledge: tuple[Path, ...] = ()
+    resolution: Terms | None = None
     hash_all: bool = False
     progress: Callable[[str], None] = silent
 
@@ -79,6 +82,7 @@ def scan(targets: Sequence[Path], options: ScanOptions) -> Report:
         gathered = _gather(targets, options)
     gathered.inline += _included_ignores(gathered)
     gathered.findings += _findings(_compared(gathered, started.date()), gathered, options)
+    _resolve(gathered, options)
     databases = options.databases() if gathered.dependencies else ()
     audit_evidence, audits = _audit(gathered, databases, options)
     gathered.findings += _findings(audit_evidence, gathered, options)
@@ -245,6 +249,17 @@ def _fingerprint(finding: Finding, gathered: _Gathered) -> str:
     return gathered.fingerprints.text(rule_id=rule, path=path, symbol=symbol, line_hash=line_hash)
 
 
+def _resolve(gathered: _Gathered, options: ScanOptions) -> None:
+    """Give open declarations the version that an install takes, and add what comes with them."""
+    if options.resolution is None or not gathered.dependencies:
+        return
+    from supplyguard.resolution.resolver import resolve as resolve_open  # noqa: PLC0415 - heavy: packaging
+
+    resolution = resolve_open(gathered.dependencies, options.resolution)
+    gathered.dependencies = list(resolution.dependencies)
+    gathered.notifications += resolution.notifications
+
+
 def _audit(
     gathered: _Gathered, databases: Sequence[Database], options: ScanOptions
 ) -> tuple[list[Evidence], tuple[Audit, ...]]:
@@ -252,6 +267,7 @@ def _audit(
     if not databases:
         return [], ()
     from supplyguard.advisories import merge, merge_audits  # noqa: PLC0415 - heavy: packaging
+    from supplyguard.resolution.answers import told  # noqa: PLC0415 - heavy: likewise
 
     dependencies = gathered.dependencies
     evidence: list[Evidence] = []
@@ -277,7 +293,7 @@ def _audit(
                 code="not-audited", message=text, level=Level.WARNING, incomplete=not options.offline
             )
         )
-    return merge(evidence), merged
+    return list(told(merge(evidence), dependencies)), merged
 
 
 def _unaudited(dependency: Dependency, reason: str) -> Audit:

@@ -12,6 +12,7 @@ from supplyguard.aspect import Aspect
 from supplyguard.config import Settings
 from supplyguard.finding import AdvisoryData, Level, Notification, Report
 from supplyguard.policy import Policy, read_baseline
+from supplyguard.resolution import INDEX, Terms
 from supplyguard.resources import cache_folder
 from supplyguard.rules import load_catalogue
 from supplyguard.scan import ScanOptions, scan, silent
@@ -55,6 +56,7 @@ def run_scan(
         offline=settings.offline,
         hash_all=hash_all,
         knowledge=settings.knowledge,
+        resolution=_terms(targets, settings, progress) if Aspect.DEPENDENCIES in aspects else None,
         progress=progress,
     )
     report = scan(targets, options)
@@ -62,6 +64,20 @@ def run_scan(
     if Aspect.DEPENDENCIES in aspects:
         said += _store_notice(settings)
     return replace(report, notifications=(*said, *report.notifications))
+
+
+def _terms(targets: Sequence[Path], settings: Settings, progress: Callable[[str], None]) -> Terms:
+    return Terms(
+        when=settings.resolve,
+        cache=cache_folder() / "uv",
+        progress=progress,
+        offline=settings.offline,
+        index=settings.index_url or INDEX,
+        python_version=settings.python_version,
+        python_platform=settings.python_platform,
+        seconds=settings.resolve_timeout,
+        forbidden=tuple(targets),
+    )
 
 
 def run_vex(

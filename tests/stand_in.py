@@ -64,7 +64,7 @@ def serve(answer: Callable[[Asked], Answer], *, tls: ssl.SSLContext | None = Non
                     self.send_header("Content-Length", str(length))
                 self.send_header("Connection", "close")
                 self.end_headers()
-                for piece in given.pieces or (content,):
+                for piece in () if self.command == "HEAD" else given.pieces or (content,):
                     self.wfile.write(piece)
                     if given.pause and stopped.wait(given.pause):
                         return
@@ -72,7 +72,7 @@ def serve(answer: Callable[[Asked], Answer], *, tls: ssl.SSLContext | None = Non
                 return  # the client has had enough
             self.close_connection = True
 
-        do_GET = do_POST = _do  # noqa: N815 - the names that http.server calls
+        do_GET = do_POST = do_HEAD = _do  # noqa: N815 - the names that http.server calls
 
         def log_message(self, *_args: object) -> None:
             """Print nothing."""

@@ -15,7 +15,7 @@ from supplyguard.reporters.json_text import dump
 
 Json = dict[str, Any]
 
-SCHEMA_VERSION: Final = "1.0"
+SCHEMA_VERSION: Final = "1.1"
 """MAJOR.MINOR: a minor version adds fields, a major one changes or removes some."""
 
 STRING_CHARS: Final = 10_000
@@ -169,6 +169,7 @@ def _dependencies(report: Report) -> list[Json]:
             "hashes": _texts(audit.dependency.hashes),
             "direct": audit.dependency.direct,
             "kind": audit.dependency.kind.value,
+            "via": _texts(audit.dependency.via),
             "location": _location(audit.dependency.location),
             "audit": {
                 "status": _word(audit.status),
