@@ -182,6 +182,41 @@ def vex_command(
         output.write_text(text, encoding="utf-8")
 
 
+@app.command("fix")
+def fix_command(
+    targets: opt.Targets = None,
+    dry_run: opt.DryRun = False,
+    fail_on: opt.FailOn = None,
+    exclude: opt.Exclude = None,
+    gitignore: opt.Gitignore = None,
+    offline: opt.Offline = None,
+    allow_incomplete: opt.AllowIncomplete = None,
+    db: opt.Db = None,
+    config: opt.ConfigFile = None,
+    isolated: opt.Isolated = False,
+    quiet: opt.Quiet = False,
+    no_progress: opt.NoProgress = False,
+) -> None:
+    """Raise pins that have known problems to the smallest version that has none."""
+    given = dict(locals())
+    from supplyguard.wiring import run_fix  # noqa: PLC0415 - heavy: every source
+
+    settings = _settings(given, config, isolated=isolated)
+    with Console(quiet=quiet, progress=not (no_progress or quiet)) as console:
+        outcome, report = run_fix(targets or [Path()], settings, dry=dry_run, progress=console.progress)
+    for line in outcome.lines():
+        typer.echo(line)
+    left = [each for each in outcome.remaining(report) if settings.fail_on and each >= settings.fail_on]
+    unread = any(each.incomplete for each in report.notifications)
+    if not quiet:
+        verb = "would be raised" if dry_run else "raised"
+        typer.echo(f"{len(outcome.edits)} pins {verb}, {len(outcome.manual)} left to you")
+    if unread and not settings.allow_incomplete:
+        console.error("not everything could be examined", "supplyguard scan says what")
+    incomplete = EXIT_CODES["incomplete"] if unread and not settings.allow_incomplete else 0
+    raise typer.Exit(EXIT_CODES["fail"] if left else incomplete)
+
+
 @db_app.command("update")
 def db_update(
     source: opt.UpdateFrom = None,

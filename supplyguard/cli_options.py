@@ -87,6 +87,7 @@ Quiet = Annotated[bool, typer.Option("--quiet", "-q", help="Print findings and e
 Verbose = Annotated[bool, typer.Option("--verbose", "-v", help="Print more about what was done.")]
 NoProgress = Annotated[bool, typer.Option("--no-progress", help="Show no progress.")]
 Color = Annotated[ColorChoice, typer.Option(help="When to use colours.")]
+DryRun = Annotated[bool, typer.Option("--dry-run", help="Print what would change; change nothing.")]
 File = Annotated[Path, typer.Argument(help="A file.")]
 RuleId = Annotated[str, typer.Argument(help="A rule's id.")]
 UpdateFrom = Annotated[

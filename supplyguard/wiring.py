@@ -10,9 +10,9 @@ from typing import TYPE_CHECKING, Final
 
 from supplyguard.aspect import Aspect
 from supplyguard.config import Settings
-from supplyguard.finding import AdvisoryData, Level, Notification, Report
+from supplyguard.finding import AdvisoryData, Confidence, Evidence, Level, Notification, Report, Severity
 from supplyguard.policy import Policy, read_baseline
-from supplyguard.resolution import INDEX, Terms
+from supplyguard.resolution import INDEX, Terms, When
 from supplyguard.resources import cache_folder
 from supplyguard.rules import load_catalogue
 from supplyguard.scan import ScanOptions, scan, silent
@@ -21,7 +21,9 @@ from supplyguard.sources.hub_cache import default_cache
 
 if TYPE_CHECKING:
     from supplyguard.advisories import Database
+    from supplyguard.inventory import Dependency
     from supplyguard.policy import VexStatement
+    from supplyguard.repair.files import Outcome
 
 STORE_NAME: Final = "advisories.sqlite3"
 
@@ -90,6 +92,39 @@ def run_vex(
         targets, replace(settings, vex=()), aspects=frozenset({Aspect.DEPENDENCIES}), progress=progress
     )
     return write_vex(report.suppressed, settings.ignores, author=author, issued=report.started)
+
+
+def run_fix(
+    targets: Sequence[Path], settings: Settings, *, dry: bool, progress: Callable[[str], None] = silent
+) -> tuple[Outcome, Report]:
+    """Raise the pins in `targets` that have known problems; gives what was done, and the report before it."""
+    from supplyguard.repair.files import carry_out  # noqa: PLC0415 - heavy: only for this command
+    from supplyguard.repair.plan import make_plan  # noqa: PLC0415 - heavy: likewise
+
+    everything = replace(
+        settings, min_severity=Severity.INFO, min_confidence=Confidence.LOW, resolve=When.NEVER
+    )
+    only = frozenset({Aspect.DEPENDENCIES})
+    report = run_scan(targets, everything, aspects=only, progress=progress)
+    plan = make_plan(report, lambda dependencies: _upgrades(dependencies, everything))
+    return carry_out(plan, targets, dry=dry), report
+
+
+def _upgrades(dependencies: Sequence[Dependency], settings: Settings) -> dict[Dependency, str | None]:
+    """Give the version that clears all known problems, for those of `dependencies` that have some."""
+    from supplyguard.advisories import merge  # noqa: PLC0415 - heavy: packaging
+    from supplyguard.repair.plan import version_of  # noqa: PLC0415 - heavy: only for fix
+
+    if not dependencies:
+        return {}
+    answers = (each for database in _databases(settings) for each in database.audit(dependencies))
+    known = {(each.location, each.name): each for each in dependencies}
+    found: dict[Dependency, str | None] = {}
+    for one in merge(each for each in answers if isinstance(each, Evidence)):
+        dependency = known[one.location, str(one.facts["package"])]
+        malicious = one.facts["malicious"] is True or found.get(dependency, "") is None
+        found[dependency] = None if malicious else version_of(str(one.facts["upgrade_all"]))
+    return found
 
 
 def store_path(settings: Settings) -> Path:

@@ -92,7 +92,7 @@ def line_of(dependency: Dependency) -> str | None:
     text = f"{dependency.name}{extras}{dependency.specifier}"
     marker = dependency.marker or ""
     plain = PLAIN.fullmatch(text) is not None and MARKER.fullmatch(marker) is not None
-    if not plain or " -" in f" {marker}" or "--" in text or len(text) + len(marker) > LENGTH:
+    if not plain or " -" in f" {marker}" or "--" in text + marker or len(text) + len(marker) > LENGTH:
         return None
     return f"{text} ; {marker}" if marker else text
 
