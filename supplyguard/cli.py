@@ -209,8 +209,7 @@ def fix_command(
     left = [each for each in outcome.remaining(report) if settings.fail_on and each >= settings.fail_on]
     unread = any(each.incomplete for each in report.notifications)
     if not quiet:
-        verb = "would be raised" if dry_run else "raised"
-        typer.echo(f"{len(outcome.edits)} pins {verb}, {len(outcome.manual)} left to you")
+        typer.echo(outcome.summary())
     if unread and not settings.allow_incomplete:
         console.error("not everything could be examined", "supplyguard scan says what")
     incomplete = EXIT_CODES["incomplete"] if unread and not settings.allow_incomplete else 0

@@ -16,6 +16,7 @@ from supplyguard.limits import MIB
 from supplyguard.repair.edits import diff, raised
 from supplyguard.repair.plan import Edit, Manual, Plan, advisories
 from supplyguard.reporters.escape import NAME_CHARS, defuse_commands, for_terminal
+from supplyguard.reporters.wording import count
 from supplyguard.sources.text import read_bytes
 
 FILE_SIZE: Final = 4 * MIB
@@ -49,6 +50,11 @@ class Outcome:
             yield _line(edit.dependency, f"raised from {old} to {new}")
         for each in self.manual:
             yield _line(each.dependency, each.advice)
+
+    def summary(self) -> str:
+        """Count it."""
+        verb = "would be raised" if self.dry else "raised"
+        return f"{count(len(self.edits), 'pin')} {verb}, {count(len(self.manual), 'statement')} left to you"
 
 
 def carry_out(plan: Plan, targets: Sequence[Path], *, dry: bool) -> Outcome:

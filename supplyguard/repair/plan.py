@@ -55,19 +55,25 @@ def make_plan(report: Report, upgrade: Upgrade) -> Plan:
     }
     wanted: dict[Dependency, str | None] = {}
     malicious: set[Dependency] = set()
+    remedies: dict[Dependency, str] = {}
     for finding in advisories(report):
         dependency = statements.get((finding.location, str(finding.facts["package"])))
         if dependency is None:
             continue
         if finding.facts["malicious"] is True:
             malicious.add(dependency)
-        wanted[dependency] = _version(finding)
+        wanted[dependency] = version_of(str(finding.facts["upgrade_all"]))
+        if version_of(str(finding.facts["upgrade"])) is not None:
+            remedies[dependency] = f"; {finding.facts['remedy']}"
     _settle(wanted, malicious, upgrade)
     edits: list[Edit] = []
     manual: list[Manual] = []
     for dependency, version in wanted.items():
         advice = "remove it: it is known to be malicious" if dependency in malicious else None
-        advice = advice or _advice(dependency, version, statements.values(), wanted)
+        if advice is None and version is not None:
+            advice = _advice(dependency, version, statements.values(), wanted)
+        if version is None and dependency not in malicious:
+            advice = f"no version is known that clears every advisory{remedies.get(dependency, '')}"
         if advice is not None:
             manual.append(Manual(dependency=dependency, advice=advice))
         elif version is not None:
@@ -82,10 +88,6 @@ def advisories(report: Report) -> Iterator[Finding]:
         if finding.rule.kind == KIND and finding.fingerprint not in seen:
             seen.add(finding.fingerprint)
             yield finding
-
-
-def _version(finding: Finding) -> str | None:
-    return version_of(str(finding.facts["upgrade_all"]))
 
 
 def version_of(text: str) -> str | None:
@@ -112,13 +114,11 @@ def _settle(wanted: dict[Dependency, str | None], malicious: set[Dependency], up
 
 def _advice(
     dependency: Dependency,
-    version: str | None,
+    version: str,
     statements: Iterable[Dependency],
     wanted: Mapping[Dependency, str | None],
 ) -> str | None:
     """Say what people have to do, None when the pin can be raised here."""
-    if version is None:
-        return "no version is known that clears every advisory"
     folder, _slash, file = dependency.location.uri.rpartition("/")
     words = {
         "name": shlex.quote(dependency.name),
