@@ -12,7 +12,7 @@ import re
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
 from functools import cache
-from itertools import pairwise
+from itertools import islice, pairwise
 from typing import Any, Final
 
 from supplyguard.code.folding import Folded
@@ -114,16 +114,32 @@ class _Reader:
         elif isinstance(node, ast.Expr) and isinstance(node.value, ast.Constant):
             self.plain.add(id(node.value))
         elif isinstance(node, ast.Constant) and isinstance(node.value, str) and id(node) not in self.plain:
-            for act in self.table.place_of(node.value):
-                self._add(
-                    Act(act=act, node=node, when=self._when(node, index), callee=node.value[:SHOWN]), index
-                )
+            self._place(node, node.value, index, source="mention")
         elif isinstance(node, ast.Assign):
             for target in node.targets:
                 self._replaced(target, scope, index)
         for body in (getattr(node, name, None) for name in ("body", "orelse", "finalbody")):
             if isinstance(body, list):
                 self._far(body, index)
+
+    def _place(self, node: ast.AST, text: str, index: int, *, source: str) -> None:
+        """See texts that name a guarded place. source: "call" where a call uses it, else "mention"."""
+        for act in self.table.place_of(text):
+            when = self._when(node, index)
+            self._add(Act(act=act, node=node, when=when, callee=text[:SHOWN], source=source), index)
+
+    def _used(self, node: ast.Call, scope: Scope, index: int) -> None:
+        """See guarded places among the arguments of a call that uses paths or addresses."""
+        for given in node.args[:8]:
+            for each in islice(ast.walk(given), LOOKED_INTO):
+                if isinstance(each, ast.Constant) and isinstance(each.value, str):
+                    if id(each) not in self.plain:
+                        self._place(each, each.value, index, source="call")
+                    self.plain.add(id(each))
+            if not isinstance(given, ast.Constant):
+                folded = self.callees.folder.fold(given, scope)
+                if folded is not None and isinstance(folded.value, str):
+                    self._place(given, folded.value, index, source="call")
 
     def _when(self, node: ast.AST, index: int) -> When:
         when = self.timings[index].of(node)
@@ -144,6 +160,8 @@ class _Reader:
             act = self.table.act_of(target.name)
             if act is None and target.name in self.table.copies and self._is_environment(node, scope):
                 act = "environment"
+            if act == "network" or (act is None and self.table.uses_paths(target.name)):
+                self._used(node, scope, index)
             if act is None:
                 continue
             found = self._described(act, target, node, scope, index)
@@ -309,6 +327,9 @@ class Table:
         self._decodes = re.compile(
             "|".join(re.escape(each).replace(r"\*", ".*") for each in data["decoding_calls"])
         )
+        self._paths = re.compile(
+            "|".join(re.escape(each).replace(r"\*", ".*") for each in data["path_calls"])
+        )
         self._replaced = re.compile(
             "|".join(re.escape(each).replace(r"\*", ".*") for each in data["replaced"])
         )
@@ -333,12 +354,16 @@ class Table:
 
     def place_of(self, text: str) -> Iterator[str]:
         """Say which guarded places a text names."""
-        if 3 < len(text) < 4096 and "\n" not in text:
+        if 3 < len(text) < 400 and "\n" not in text and text.count(" ") < 4:
             yield from (act for act, pattern in self._places if pattern.search(text))
 
     def decodes(self, name: str) -> bool:
         """Whether a callable turns hidden text into plain text."""
         return self._decodes.fullmatch(name) is not None
+
+    def uses_paths(self, name: str) -> bool:
+        """Whether a callable's arguments are paths."""
+        return self._paths.fullmatch(name) is not None
 
     def is_replaced(self, name: str) -> bool:
         """Whether a name is one that loaders or scanners rely on."""

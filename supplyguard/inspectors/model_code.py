@@ -135,7 +135,8 @@ def _tree(member: Member, text: str, standing: Standing) -> Iterator[Evidence]:
     if path.name == "hubconf.py":
         yield _entry(member, "hub-entry", "hubconf.py")
     bases = "|".join(map(re.escape, lists()["dataset_bases"]))
-    if path.stem == path.parent.name or standing.place == REPOSITORY:
+    packaged = (path.parent / "__init__.py").exists()  # a library's own module, not a script
+    if (path.stem == path.parent.name and not packaged) or standing.place == REPOSITORY:
         found = re.search(rf"^class \w+\([\w.]*\b({bases})\b", text, re.MULTILINE)
         if found is not None and re.search(r"^\s*(import|from)\s+datasets\b", text, re.MULTILINE):
             yield _entry(member, "dataset-script", found[1])

@@ -188,6 +188,22 @@ def test_acts(code: str, act: str) -> None:
     assert [each.act for each in acts(code)] == [act]
 
 
+@pytest.mark.parametrize(
+    ("code", "sources"),
+    [
+        ("open('/etc/shadow')", ["call"]),
+        ("import os\nopen(os.path.join(os.path.expanduser('~'), '.ssh', 'x'))", ["call"]),
+        ("import pathlib\npathlib.Path('~/.aws/credentials').expanduser()", ["call"]),
+        ("KEY = '~/.ssh/' + 'id_rsa'\nopen(KEY)", ["mention", "mention", "call"]),
+        ("import requests\nrequests.get('http://169.254.169.254/x')", ["constant", "call"]),
+        ("NAMES = ['id_rsa']", ["mention"]),
+        ("print('Your keys in ~/.ssh/id_rsa are not read by this program')", []),
+    ],
+)
+def test_guarded_places(code: str, sources: list[str]) -> None:
+    assert [act.source for act in acts(code)] == sources
+
+
 @pytest.mark.parametrize("code", ["dict(os.environ)", "os.environ.copy()", "json.dumps(os.environ)"])
 def test_the_environment_counts_where_it_can_be_sent_away(code: str) -> None:
     assert acts(f"import json, os\n{code}") == []

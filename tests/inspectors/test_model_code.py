@@ -205,3 +205,13 @@ def test_evidence_is_bounded() -> None:
     text = "import os\n" + "os.system('x')\n" * 5000
     found = [each for each in yielded(model_code, text.encode(), "hubconf.py") if isinstance(each, Evidence)]
     assert len(found) <= 501
+
+
+def test_dataset_scripts(tmp_path: Path) -> None:
+    text = "import datasets\n\n\nclass Quotes(datasets.GeneratorBasedBuilder):\n    pass\n"
+    write(tmp_path, {"quotes/quotes.py": text, "lib/lib.py": text, "lib/__init__.py": "", "a/other.py": text})
+    rules = [
+        [each.rule.id for each in findings(part_of(tmp_path / name))]
+        for name in ("quotes/quotes.py", "lib/lib.py", "a/other.py")
+    ]
+    assert rules == [["dataset-script"], [], []]
