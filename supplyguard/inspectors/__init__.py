@@ -70,6 +70,7 @@ INSPECTORS: tuple[Inspector, ...] = (
     OnDemand("tensorrt", either(begins(b"ptrt", b"ftrt"), begins(b"{", at=4))),
     OnDemand("model_code", code_like),
     OnDemand("notebook_document", named(".ipynb")),
+    OnDemand("csv_table", named(".csv", ".tsv")),
     OnDemand("mxnet", either(begins(b"\x12\x01\0\0"), holds(b'"nodes"'))),
     OnDemand("seven_zip", begins(b"7z\xbc\xaf", b"Rar!", b"MSCF", b"!<arch>")),
 )
