@@ -71,6 +71,8 @@ INSPECTORS: tuple[Inspector, ...] = (
     OnDemand("model_code", code_like),
     OnDemand("notebook_document", named(".ipynb")),
     OnDemand("csv_table", named(".csv", ".tsv")),
+    OnDemand("parquet", begins(b"PAR1", b"PARE")),
+    OnDemand("arrow_ipc", begins(b"ARROW1", b"\xff\xff\xff\xff")),
     OnDemand("mxnet", either(begins(b"\x12\x01\0\0"), holds(b'"nodes"'))),
     OnDemand("seven_zip", begins(b"7z\xbc\xaf", b"Rar!", b"MSCF", b"!<arch>")),
 )

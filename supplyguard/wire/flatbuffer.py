@@ -35,11 +35,11 @@ class Vector:
 class Buffer:
     """The flat buffer in [start, end) of a seekable stream; positions count from the stream's 0."""
 
-    __slots__ = ("_budget", "_window", "end", "start")
+    __slots__ = ("_window", "budget", "end", "start")
 
     def __init__(self, stream: BinaryIO, start: int, end: int, budget: Budget) -> None:
         self._window = Window(stream, start, end)
-        self._budget = budget
+        self.budget = budget
         self.start = start
         self.end = end
 
@@ -58,8 +58,8 @@ class Buffer:
 
     def table_at(self, position: int, depth: int) -> Table:
         """Check and give the table at a position; every visit counts."""
-        self._budget.spend(Resource.NODES)
-        self._budget.check_time()
+        self.budget.spend(Resource.NODES)
+        self.budget.check_time()
         if depth > MOST_DEPTH:
             raise MalformedError(f"tables nested more than {MOST_DEPTH} deep", offset=position)
         vtable = position - self.scalar(position, "i")
@@ -86,7 +86,7 @@ class Buffer:
     def text_at(self, position: int) -> str:
         """Read the string at a position, cut at the Budget's `string_bytes`."""
         vector = self.vector_at(position, 1)
-        length = min(vector.count, self._budget.limits.string_bytes)
+        length = min(vector.count, self.budget.limits.string_bytes)
         return self.raw(vector.start, length).decode("utf-8", "replace")
 
 
