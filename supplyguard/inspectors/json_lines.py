@@ -14,7 +14,6 @@ from contextlib import closing
 from functools import cache
 from typing import Final
 
-from supplyguard.archives.referenced_paths import is_sensitive
 from supplyguard.finding import Evidence, Fact, Level, Notification
 from supplyguard.inventory import Member, Probe
 from supplyguard.limits import MIB, Budget
@@ -77,7 +76,7 @@ def _values(member: Member, text: bytes, start: int) -> Iterator[Evidence]:
     for found in path.finditer(text):
         value = found[2].decode("utf-8", "replace").replace("\\/", "/").replace("\\\\", "\\")
         address = re.match(format_data(FORMAT)["addresses"], value, re.IGNORECASE)
-        if address is None and not is_sensitive(value):
+        if address is None and not re.search(format_data(FORMAT)["sensitive"], value.replace("\\", "/")):
             continue
         facts: dict[str, Fact] = {"key": found[1].decode("latin-1"), "path": value[:_LENGTH]}
         place = member.at(max(0, start + found.start(2)), len(found[2]))
