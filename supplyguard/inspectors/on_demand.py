@@ -35,6 +35,7 @@ _HIDING: Final = re.compile(
     rb"|\b(FunctionType|CodeType|runpy)\b|globals\s*\(\s*\)\s*\[|[ \t]{120}"
     rb"|\xef[\xbc\xbd]|\xf0\x9d[\x90-\x9f]|#[^\n]*coding[:=][ \t]*(?!utf-?8|latin|ascii|iso)"
 )
+_COUNTS: Final = re.compile(rb"[0-9]+ [0-9]+\r?\n")
 _JUNK: Final = 1 << 13
 _COMPRESSED: Final = frozenset(
     bytes([first]) for first in b"\x1fB\xfd\x04(P\x02\xff\x89L]xZ" + bytes(range(0x50, 0x60))
@@ -103,6 +104,9 @@ def code_like(probe: Probe) -> bool:
     if _HIDING.search(probe.head) is not None or artifact.path.stem in lists()["shadowed"]:
         return True
     return b"Builder" in probe.head or standing_of(artifact).place != ELSEWHERE
+def counted(probe: Probe) -> bool:
+    """Whether the first line is two numbers."""
+    return _COUNTS.match(probe.head) is not None
 
 
 def object_follows(probe: Probe) -> bool:

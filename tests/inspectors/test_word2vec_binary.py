@@ -1,0 +1,38 @@
+"""word2vec: the count is compared with the file."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from supplyguard.inspectors import word2vec_binary as inspector
+from tests.examined import findings, gaps, part_of
+from tests.fuzzing import cuts, mutations, survives
+
+FIXTURES = Path(__file__).parents[2] / "fixtures" / "word2vec_binary"
+EXPECTED = json.loads((FIXTURES / "expected.json").read_text(encoding="utf-8"))
+
+
+@pytest.mark.parametrize("name", sorted(EXPECTED))
+def test_fixtures(name: str) -> None:
+    part = part_of(FIXTURES / name)
+    assert {each["rule"] for each in EXPECTED[name]} <= {each.rule.id for each in findings(part)}
+    if not EXPECTED[name]:
+        assert findings(part) == []
+        assert not gaps(part)
+
+
+def test_cut_and_changed_files_are_survived() -> None:
+    for number, name in enumerate(sorted(EXPECTED)):
+        data = (FIXTURES / name).read_bytes()
+        for piece in [*cuts(data, 400), *mutations(data, 60, number)]:
+            survives(inspector, piece, name)
+
+
+@given(st.binary(max_size=200))
+def test_any_bytes_are_survived(data: bytes) -> None:
+    survives(inspector, b"9 9\n" + data, "a.bin")
