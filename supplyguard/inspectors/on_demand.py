@@ -35,6 +35,23 @@ _HIDING: Final = re.compile(
     rb"|\b(FunctionType|CodeType|runpy)\b|globals\s*\(\s*\)\s*\[|[ \t]{120}"
     rb"|\xef[\xbc\xbd]|\xf0\x9d[\x90-\x9f]|#[^\n]*coding[:=][ \t]*(?!utf-?8|latin|ascii|iso)"
 )
+_TEXTS: Final = (".json", ".jsonl", ".csv", ".tsv")
+_CLAIMING: Final = (
+    *(
+        ".safetensors",
+        ".gguf",
+        ".onnx",
+        ".npy",
+        ".npz",
+        ".tflite",
+        ".parquet",
+        ".arrow",
+        ".feather",
+        ".keras",
+    ),
+    *(".h5", ".hdf5", ".png", ".jpg", ".jpeg", ".gif", ".webp", ".bmp", *_TEXTS),
+)
+_ODD_FIRST: Final = frozenset(bytes([first]) for first in b"(]})cilSVP#R7\x1f\x28\x7f\x80\x89\x93\xfd\xff")
 _COUNTS: Final = re.compile(rb"[0-9]+ [0-9]+\r?\n")
 _JUNK: Final = 1 << 13
 _COMPRESSED: Final = frozenset(
@@ -104,6 +121,16 @@ def code_like(probe: Probe) -> bool:
     if _HIDING.search(probe.head) is not None or artifact.path.stem in lists()["shadowed"]:
         return True
     return b"Builder" in probe.head or standing_of(artifact).place != ELSEWHERE
+def odd_ends(probe: Probe) -> bool:
+    """Whether name and first byte may disagree, or a zip may end a file that does not begin as one."""
+    if probe.size == 0 or (b"PK\x05\x06" in probe.tail and not probe.head.startswith(b"PK")):
+        return True
+    name = probe.name.lower()
+    if not name.endswith(_CLAIMING):
+        return False
+    return not name.endswith(_TEXTS) or probe.head[:1] in _ODD_FIRST or b"\0" in probe.head[:512]
+
+
 def counted(probe: Probe) -> bool:
     """Whether the first line is two numbers."""
     return _COUNTS.match(probe.head) is not None
