@@ -15,7 +15,7 @@ from typing import BinaryIO, Final
 from supplyguard.archives.signs import embedded_format, text_signs
 from supplyguard.archives.zip_directory import END_REACH, is_zip
 from supplyguard.errors import BudgetExceededError, MalformedError
-from supplyguard.finding import Evidence, Fact
+from supplyguard.finding import Evidence, Fact, Level, Notification
 from supplyguard.inventory import Member, Probe
 from supplyguard.limits import KIB, Budget
 from supplyguard.resources import format_data
@@ -39,16 +39,21 @@ def recognizes(probe: Probe) -> bool:
     return probe.name.lower().endswith(".svg") and _SVG.search(probe.head) is not None
 
 
-def inspect(member: Member, budget: Budget) -> Iterator[Evidence | Member]:
-    """Yield what is odd; raises MalformedError where the structure breaks before an end."""
+def inspect(member: Member, budget: Budget) -> Iterator[Evidence | Member | Notification]:
+    """Yield what is odd; a structure that breaks before its end is a Notification."""
     with closing(buffered(member.open())) as stream:
         size = size_of(stream)
         try:
             media = read_media(stream, size, budget)
-        except MalformedError:
-            # the end is not known: look where a second format can be told from the back
+        except MalformedError as error:
+            # cut and damaged images are common, and nothing loads one as anything else: a note, no gap;
+            # what can be told from the file's end is still looked for
             yield from _zip_behind(member, stream, 0, size)
-            raise
+            said = f"has no end that can be found ({error.message}); what may follow it was not told apart"
+            yield Notification(
+                code="no-end", message=said, level=Level.NOTE, location=member.at(error.offset)
+            )
+            return
         if media is None:
             yield from _svg(member, stream, size, budget)
             return
