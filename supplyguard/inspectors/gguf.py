@@ -11,8 +11,9 @@ from contextlib import closing
 from typing import BinaryIO, Final
 
 from supplyguard.archives.signs import embedded_format, text_signs
+from supplyguard.archives.tensor_starts import embedded_tensors
 from supplyguard.errors import SupplyguardError
-from supplyguard.finding import Evidence, Level, Notification
+from supplyguard.finding import Evidence, Fact, Level, Notification
 from supplyguard.inventory import Member, Probe
 from supplyguard.limits import Budget
 from supplyguard.resources import format_data
@@ -49,6 +50,7 @@ def inspect(member: Member, budget: Budget) -> Iterator[Evidence | Member | Noti
         if fault is not None:
             raise fault
         yield from _data(member, stream, header, size)
+        yield from _inside(member, stream, header, size, budget)
     yield from _shards(member)
 
 
@@ -104,6 +106,23 @@ def _data(member: Member, stream: BinaryIO, header: Header, size: int) -> Iterat
             yield Evidence(kind="gguf-second-format", location=member.at(start), facts=facts, symbol=found)
         if found is not None or segment != "(tensors)":
             yield _part(member, segment, start, size - start)
+
+
+def _inside(
+    member: Member, stream: BinaryIO, header: Header, size: int, budget: Budget
+) -> Iterator[Evidence | Member]:
+    """Yield tensors behind the first that begin as another format."""
+    base = header.data
+    places = [
+        (name, base + start, base + end)
+        for name, start, end in header.starts
+        if start > 0 and base + end <= size
+    ]
+    for (name, start, end), what in embedded_tensors(stream, places, budget):
+        facts: dict[str, Fact] = {"name": name, "what": what}
+        place = member.at(start, end - start)
+        yield Evidence(kind="gguf-embedded", location=place, facts=facts, symbol=name)
+        yield _part(member, f"(tensor {name})", start, end - start)
 
 
 def _part(member: Member, segment: str, start: int, length: int) -> Member:

@@ -16,6 +16,7 @@ from typing import BinaryIO, Final
 
 from supplyguard.archives.safetensors_header import Header, parse_header
 from supplyguard.archives.signs import embedded_format, targets, text_signs
+from supplyguard.archives.tensor_starts import embedded_tensors
 from supplyguard.archives.zip_directory import END_REACH, is_zip
 from supplyguard.errors import BudgetExceededError, MalformedError
 from supplyguard.finding import Evidence, Level, Notification
@@ -65,6 +66,7 @@ def inspect(member: Member, budget: Budget) -> Iterator[Evidence | Member | Noti
             place = member.at(8, length)
             yield Evidence(kind="safetensors-not-json", location=place, facts={"detail": error.message})
             raise
+        yield from _inside(member, stream, header, data, budget)
     yield from _flaws(member, header, length)
     yield from _texts(member, header, length)
 
@@ -117,6 +119,25 @@ def _other_formats(member: Member, stream: BinaryIO, data: int, size: int) -> It
     tail = read_at(stream, size - reach, reach)
     if is_zip(Probe(head=b"", tail=tail, name="", size=size)):
         yield _second(member, "a zip archive's directory", size - reach)
+
+
+def _inside(
+    member: Member, stream: BinaryIO, header: Header, data: int, budget: Budget
+) -> Iterator[Evidence | Member]:
+    """Yield tensors behind the first that begin as another format."""
+    places = [
+        (name, data + begin, data + end) for name, (begin, end) in header.tensors.items() if 0 < begin < end
+    ]
+    for (name, start, end), what in embedded_tensors(stream, places, budget):
+        facts: dict[str, str | bool] = {"name": name, "what": what}
+        place = member.at(start, end - start)
+        yield Evidence(kind="safetensors-embedded", location=place, facts=facts, symbol=name)
+        yield Member(
+            artifact=member.artifact,
+            path=(*member.path, f"(tensor {name})"),
+            open=lambda start=start, end=end: SliceReader(member.open(), start, end - start),  # type: ignore[misc]
+            size=end - start,
+        )
 
 
 def _second(member: Member, what: str, offset: int) -> Evidence:

@@ -29,6 +29,7 @@ LEAST_KEY, LEAST_TENSOR = 13, 24
 MOST_DIMS: Final = 4
 LONGEST_NAME: Final = 64
 KEPT: Final = 64 * KIB + 1
+MOST_STARTS: Final = 20_000
 MOST_FLAWS: Final = 200
 _BYTE: Final = re.compile(rb"<0x[0-9A-Fa-f]{2}>")
 _BYTE_TOKEN: Final = 6
@@ -59,13 +60,18 @@ class Value:
 
 @dataclass(slots=True)
 class Header:
-    """What was read. data: where tensor data begins; end: where it ends; both 0 when not reached."""
+    """What was read.
+
+    starts: names, first bytes and ends of tensors, from where the data begins. data: where tensor data
+    begins; end: where it ends; both 0 when not reached.
+    """
 
     version: int = 0
     order: Literal["<", ">"] = "<"
     values: dict[str, Value] = field(default_factory=dict)
     flaws: list[Flaw] = field(default_factory=list)
     tensors: int = 0
+    starts: list[tuple[str, int, int]] = field(default_factory=list)
     data: int = 0
     end: int = 0
 
@@ -244,6 +250,8 @@ class HeaderReader:
                 header.flaw("layout", name, f"begins at {offset:,} of the data, not {running:,}", at)
             running = None if size is None else -(-(offset + size) // alignment) * alignment
             header.tensors += 1
+            if size and len(header.starts) < MOST_STARTS:
+                header.starts.append((name, offset, offset + size))
             header.end = max(header.end, offset + (size or 0))
         self._place_data(alignment, count)
 
