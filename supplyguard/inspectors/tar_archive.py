@@ -24,6 +24,8 @@ FORMAT: Final = "tar_archive"
 
 SHOWN: Final = 50
 """At most so many Evidences of one kind from one archive; a Notification says how many more."""
+PICKLED: Final = frozenset({"pickle", "pkl", "pyd"})
+"""Endings whose content a WebDataset decoder unpickles."""
 _SPECIAL: Final = {"3": "character device", "4": "block device", "6": "fifo"}
 _LINKS: Final = {"1": "hard link", "2": "symbolic link"}
 _LEAVING: Final = frozenset({"absolute", "drive", "parent", "home"})
@@ -47,6 +49,7 @@ def inspect(member: Member, budget: Budget) -> Iterator[Evidence | Member | Noti
             error = stopped
         trailer = size if error is not None else _trailer(stream, headers, size)
     yield from _limited(member, _evidence(member, headers))
+    yield from _pickled_samples(member, headers)
     if trailer < size:
         facts: dict[str, Fact] = {"length": size - trailer}
         yield Evidence(kind="tar-trailing", location=member.at(trailer, size - trailer), facts=facts)
@@ -102,6 +105,29 @@ def _evidence(member: Member, headers: list[TarHeader]) -> Iterator[Evidence]:
             seen[path] += 1
             if seen[path] == 2:
                 yield see("tar-duplicate-name", header)
+
+
+def _pickled_samples(member: Member, headers: list[TarHeader]) -> Iterator[Evidence]:
+    """Yield the first member that a WebDataset decoder unpickles by its name's ending.
+
+    Such archives hold samples: files that differ only in what follows the name's first dot
+    (webdataset/autodecode.py of github.com/webdataset/webdataset). What the pickles do is judged as members.
+    """
+    files = [header for header in headers if header.is_file]
+    keys = Counter(_sample(header.name)[0] for header in files)
+    pickled = [each for each in files if _sample(each.name)[1] in PICKLED and keys[_sample(each.name)[0]] > 1]
+    if pickled:
+        name = pickled[0].name
+        facts: dict[str, Fact] = {"name": name, "count": len(pickled)}
+        place = member.at(pickled[0].offset, BLOCK)
+        yield Evidence(kind="tar-pickled-sample", location=place, facts=facts, symbol="pickled")
+
+
+def _sample(name: str) -> tuple[str, str]:
+    """Split a name into its sample's key and the lower-case ending that a decoder goes by."""
+    folder, base = posixpath.split(name)
+    stem, _, rest = base.partition(".")
+    return f"{folder}/{stem}", rest.rpartition(".")[2].lower()
 
 
 def _is_setuid(header: TarHeader) -> bool:
