@@ -178,7 +178,7 @@ def test_makers_write_what_is_kept(maker: Path, kept: Path, tmp_path: Path) -> N
 
 
 def test_versions_are_recorded() -> None:
-    assert set(VERSIONS) == {*folders(), "embedded_code", "uninspected"}
+    assert set(VERSIONS) == {*folders(), "embedded_code", "repositories", "uninspected"}
     for folder, versions in VERSIONS.items():
         assert all(version[0].isdigit() for version in versions.values()), folder
         assert folder == "odd" or len(versions) > 1, folder

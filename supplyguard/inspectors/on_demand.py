@@ -121,6 +121,8 @@ def code_like(probe: Probe) -> bool:
     if _HIDING.search(probe.head) is not None or artifact.path.stem in lists()["shadowed"]:
         return True
     return b"Builder" in probe.head or standing_of(artifact).place != ELSEWHERE
+
+
 def odd_ends(probe: Probe) -> bool:
     """Whether name and first byte may disagree, or a zip may end a file that does not begin as one."""
     if probe.size == 0 or (b"PK\x05\x06" in probe.tail and not probe.head.startswith(b"PK")):
