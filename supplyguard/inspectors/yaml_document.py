@@ -1,31 +1,31 @@
-"""YAML: language tags, callables that configurations name, MLflow's loaders, and aliases that explode.
+"""YAML: language tags, callables that configurations name, aliases that explode, templates in values.
 
 Only PyYAML's events are read; nothing is composed or constructed. Formats: YAML 1.1, PyYAML's
-constructor.py (python/* tags), HyperPyYAML, Hydra's instantiate, MLflow's MLmodel.
+constructor.py (python/* tags), HyperPyYAML, Hydra's instantiate. What MLflow and NeMo make of their own
+YAML files is in rooms of their own.
 """
 
 from __future__ import annotations
 
+import io
 import re
 from collections.abc import Iterator
 from contextlib import closing
-from typing import Any, Final
-
-import yaml
+from typing import BinaryIO, Final, cast
 
 from supplyguard.errors import BudgetExceededError, MalformedError
 from supplyguard.finding import Evidence, Fact, Level, Notification
-from supplyguard.inventory import Location, Member, Probe
-from supplyguard.limits import MIB, Budget, Resource
+from supplyguard.inventory import Member, Probe
+from supplyguard.limits import MIB, Budget
 from supplyguard.pickles.knowledge import DANGEROUS, current_knowledge
 from supplyguard.resources import format_data
+from supplyguard.wire.yaml_events import Place, Seen, walk_yaml
 
 FORMAT: Final = "yaml_document"
 
 LARGEST: Final = 8 * MIB
-MOST_EXPANDED: Final = 1_000_000
-"""Nodes that a document may stand for once its aliases are followed."""
 MLMODEL: Final = "mlmodel"
+MOST_TEMPLATES: Final = 20
 _SHOWN: Final = 200
 _DOTTED: Final = re.compile(r"[A-Za-z_]\w*(\.[A-Za-z_]\w*)+")
 
@@ -46,7 +46,7 @@ def _matters(raw: bytes) -> bool:
     return raw[:2] in (b"\xff\xfe", b"\xfe\xff") or any(mark.encode() in raw for mark in marks)
 
 
-def inspect(member: Member, budget: Budget) -> Iterator[Evidence | Notification]:
+def inspect(member: Member, budget: Budget) -> Iterator[Evidence | Member | Notification]:
     """Yield tags and targets in order; raises MalformedError where the text stops being YAML."""
     with closing(member.open()) as stream:
         raw = stream.read(LARGEST + 1)
@@ -54,110 +54,93 @@ def inspect(member: Member, budget: Budget) -> Iterator[Evidence | Notification]
         return
     if len(raw) > LARGEST:
         raise BudgetExceededError("document_bytes", LARGEST)
-    walk = _Walk(member)
+    looking = _Looking(member)
     try:
-        for event in yaml.parse(raw, Loader=yaml.SafeLoader):
-            budget.spend(Resource.NODES)
-            budget.check_time()
-            yield from walk.take(event)
-            if len(walk.open) > budget.limits.document_depth:
-                raise BudgetExceededError("document_depth", budget.limits.document_depth)
-    except (yaml.YAMLError, ValueError, RecursionError) as error:
-        text = f"not YAML: {str(error)[:_SHOWN]}"
+        for seen in walk_yaml(raw, budget):
+            yield from looking.at(seen)
+    except MalformedError as error:
         if b"{{" not in raw and b"{%" not in raw:
-            raise MalformedError(text) from error
+            raise
         # a template from which YAML is made; no loader of YAML takes it as it is
-        yield Notification(code="malformed", message=text, level=Level.NOTE, location=member.at())
+        yield Notification(code="malformed", message=error.message, level=Level.NOTE, location=member.at())
 
 
-class _Open:
-    """A collection that is being read. key: the one whose value comes next, in a mapping."""
-
-    __slots__ = ("anchor", "is_mapping", "key", "size")
-
-    def __init__(self, anchor: str | None, *, is_mapping: bool) -> None:
-        self.anchor = anchor
-        self.is_mapping = is_mapping
-        self.key: str | None = None
-        self.size = 1
-
-
-class _Walk:
-    """What is open while events go by."""
+class _Looking:
+    """Turns what is seen into Evidence. waiting: where getters were named whose operand comes yet."""
 
     def __init__(self, member: Member) -> None:
         self._member = member
-        self._mlflow = member.name.rpartition("/")[2].lower() == MLMODEL
-        self._sizes: dict[str, int] = {}
-        self._told = False
-        self.open: list[_Open] = []
+        self._waiting: dict[tuple[str, ...], tuple[Place, str]] = {}
+        self._templates = 0
 
-    def take(self, event: Any) -> Iterator[Evidence]:
-        """Look at one event."""
-        tag = getattr(event, "tag", None)
-        if isinstance(tag, str):
-            yield from self._tag(tag, event)
-        if isinstance(event, yaml.ScalarEvent):
-            top = self.open[-1] if self.open else None
-            if top is not None and top.is_mapping and top.key is not None:
-                yield from self._value(top.key, event)
-            yield from self._node(event.value, 1, event.anchor, event)
-        elif isinstance(event, yaml.AliasEvent):
-            yield from self._node("", self._sizes.get(event.anchor or "", 1), None, event)
-        elif isinstance(event, yaml.CollectionStartEvent):
-            self.open.append(_Open(event.anchor, is_mapping=isinstance(event, yaml.MappingStartEvent)))
-        elif isinstance(event, yaml.CollectionEndEvent):
-            done = self.open.pop()
-            yield from self._node("", done.size, done.anchor, event)
+    def at(self, seen: Seen) -> Iterator[Evidence | Member]:
+        """Look at one thing."""
+        if seen.what == "tag":
+            yield from self._tag(seen)
+        elif seen.what == "scalar":
+            yield from self._value(seen)
+        elif seen.what == "mapping":
+            yield from self._fetched(seen)
+        elif seen.what == "repeated":
+            facts: dict[str, Fact] = {"key": seen.text[:_SHOWN]}
+            yield self._evidence("yaml-repeated-key", seen.place, facts, seen.text[:_SHOWN])
+        else:
+            yield self._evidence("yaml-expansion", seen.place, {"count": int(seen.text)}, "alias")
 
-    def _node(self, text: str, size: int, anchor: str | None, event: Any) -> Iterator[Evidence]:
-        """Count a whole node into what holds it, and turn from key to value and back."""
-        if anchor is not None:
-            self._sizes[anchor] = size
-        if size > MOST_EXPANDED and not self._told:
-            self._told = True
-            yield self._evidence("yaml-expansion", event, {"count": min(size, 1 << 62)}, "alias")
-        if self.open:
-            top = self.open[-1]
-            top.size += size
-            top.key = text if top.key is None else None
-
-    def _tag(self, tag: str, event: Any) -> Iterator[Evidence]:
+    def _tag(self, seen: Seen) -> Iterator[Evidence]:
         for row in format_data(FORMAT)["tags"]:
-            match = re.fullmatch(row["pattern"], tag, re.DOTALL)
+            match = re.fullmatch(row["pattern"], seen.text, re.DOTALL)
             if match is not None:
-                facts: dict[str, Fact] = {"tag": tag[:_SHOWN], "form": row["form"], **_judged(match[1])}
-                yield self._evidence("yaml-tag", event, facts, tag[:_SHOWN])
+                tag = seen.text[:_SHOWN]
+                facts: dict[str, Fact] = {"tag": tag, "form": row["form"], **judged(match[1])}
+                yield self._evidence("yaml-tag", seen.place, facts, tag)
                 return
 
-    def _value(self, key: str, event: Any) -> Iterator[Evidence]:
-        value = event.value
-        if key in format_data(FORMAT)["targets"] and _DOTTED.fullmatch(value):
-            yield self._evidence("yaml-target", event, {"key": key, **_judged(value)}, value[:_SHOWN])
-        if not self._mlflow:
+    def _value(self, seen: Seen) -> Iterator[Evidence | Member]:
+        lists = format_data(FORMAT)
+        key, value = seen.key, seen.text
+        if key in lists["targets"] and _DOTTED.fullmatch(value):
+            if value in lists["getters"]:
+                self._waiting[seen.keys[:-1]] = (seen.place, key)
+            else:
+                yield self._target(key, value, seen.place)
+        if re.search(lists["evaluating"], value):
+            facts: dict[str, Fact] = {"key": key[:_SHOWN], "value": value[:_SHOWN]}
+            yield self._evidence("yaml-evaluates", seen.place, facts, key[:_SHOWN])
+        if re.search(lists["template_keys"], key) and re.search(r"\{[{%]", value):
+            yield from self._template(value)
+
+    def _fetched(self, seen: Seen) -> Iterator[Evidence]:
+        """Judge what only fetches another object by the object that its mapping names."""
+        waiting = self._waiting.pop(seen.keys, None)
+        if waiting is not None:
+            place, key = waiting
+            target = seen.scalars.get("path", seen.scalars.get(key, ""))
+            yield self._target(key, target, place)
+
+    def _target(self, key: str, target: str, place: Place) -> Evidence:
+        return self._evidence("yaml-target", place, {"key": key, **judged(target)}, target[:_SHOWN])
+
+    def _template(self, text: str) -> Iterator[Member]:
+        """Yield a template as a file of its own."""
+        if self._templates == MOST_TEMPLATES:
             return
-        if key == "loader_module" and value.partition(".")[0] != "mlflow":
-            yield self._evidence("mlflow-loader", event, {"module": value[:_SHOWN]}, value[:_SHOWN])
-        if key in format_data(FORMAT)["code_keys"] and value not in {"", "null", "~"}:
-            yield self._evidence("mlflow-code", event, {"key": key, "value": value[:_SHOWN]}, key)
-        if key in format_data(FORMAT)["path_keys"] and re.search(r"^[/~\\]|(^|[/\\])\.\.([/\\]|$)", value):
-            yield self._evidence("mlflow-path", event, {"key": key, "value": value[:_SHOWN]}, key)
-
-    def _evidence(self, kind: str, event: Any, facts: dict[str, Fact], symbol: str) -> Evidence:
-        mark, end = event.start_mark, event.end_mark
-        place = Location(
-            uri=self._member.artifact.uri,
-            member=self._member.path,
-            line=mark.line + 1,
-            column=mark.column + 1,
-            end_line=end.line + 1,
-            end_column=end.column + 1,
+        self._templates += 1
+        data = text.encode("utf-8", "replace")
+        name = f"template.{self._templates}.jinja"
+        yield Member(
+            artifact=self._member.artifact,
+            path=(*self._member.path, name),
+            open=lambda: cast("BinaryIO", io.BytesIO(data)),
+            size=len(data),
         )
-        return Evidence(kind=kind, location=place, facts=facts, symbol=symbol)
+
+    def _evidence(self, kind: str, place: Place, facts: dict[str, Fact], symbol: str) -> Evidence:
+        return Evidence(kind=kind, location=place.within(self._member), facts=facts, symbol=symbol)
 
 
-def _judged(target: str) -> dict[str, Fact]:
-    """Say what a dotted name does when it is called."""
+def judged(target: str) -> dict[str, Fact]:
+    """Say what a dotted name does when it is called: target, effect, acts."""
     module, _, name = target.rpartition(".")
     effect = current_knowledge().judge(module or "builtins", name).effect
     return {"target": target[:_SHOWN], "effect": effect.value, "acts": effect in DANGEROUS}

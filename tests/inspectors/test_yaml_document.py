@@ -7,12 +7,14 @@ from pathlib import Path
 
 import pytest
 
-from fixtures.make_yaml_document import SKLEARN
+from fixtures.make_mlflow_model import SKLEARN
+from fixtures.make_yaml_document import TRAIN
 from supplyguard.errors import BudgetExceededError, MalformedError
 from supplyguard.finding import Evidence, Notification
 from supplyguard.inspectors import yaml_document as inspector
+from supplyguard.inventory import Member
 from supplyguard.limits import Budget, Limits
-from tests.examined import findings, gaps, part_of, probe, yielded
+from tests.examined import content, findings, gaps, part_of, probe, yielded
 from tests.fuzzing import cuts, mutations, survives
 
 FIXTURES = Path(__file__).parents[2] / "fixtures" / "yaml_document"
@@ -66,6 +68,24 @@ def test_templates_and_hidden_words() -> None:
 
 
 def test_cuts_and_changes_are_survived() -> None:
-    data = SKLEARN.encode()
+    data = TRAIN.encode()
     for changed in (*cuts(data, 100), *mutations(data, 100)):
-        survives(inspector, changed, "MLmodel")
+        survives(inspector, changed, "train.yaml")
+
+
+def test_templates_are_members() -> None:
+    text = b"chat_template: '{{ a }}'\nother: '{{ b }}'\nmy_template: plain\n"
+    (found,) = yielded(inspector, text, "x.yaml")
+    assert isinstance(found, Member)
+    assert found.path == ("template.1.jinja",)
+    assert content(found) == b"{{ a }}"
+    many = b"a_template:\n" + b"- '{{ a }}'\n" * 30
+    assert len(list(yielded(inspector, many, "x.yaml"))) == inspector.MOST_TEMPLATES
+
+
+def test_getters_are_judged_by_what_they_get() -> None:
+    for path, acts in (("torch.nn.functional.relu", False), ("os.system", True)):
+        text = f"_target_: hydra.utils.get_method\npath: {path}\n".encode()
+        (found,) = yielded(inspector, text, "x.yaml")
+        assert isinstance(found, Evidence)
+        assert (found.facts["acts"], found.location.line) == (acts, 1)
