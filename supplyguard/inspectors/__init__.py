@@ -82,6 +82,7 @@ INSPECTORS: tuple[Inspector, ...] = (
     OnDemand("identity", odd_ends),
     OnDemand("parquet", begins(b"PAR1", b"PARE")),
     OnDemand("arrow_ipc", begins(b"ARROW1", b"\xff\xff\xff\xff")),
+    OnDemand("nemo_archive", tar_like),
     OnDemand("mlflow_model", named("mlmodel", "mlproject", "python_env.yaml", "conda.yaml")),
     OnDemand("mxnet", either(begins(b"\x12\x01\0\0"), holds(b'"nodes"'))),
     OnDemand("seven_zip", begins(b"7z\xbc\xaf", b"Rar!", b"MSCF", b"!<arch>")),
