@@ -17,6 +17,8 @@ from typing import Any, BinaryIO, Final, cast
 from supplyguard.archives.access_tokens import secrets_in
 from supplyguard.errors import BudgetExceededError, MalformedError
 from supplyguard.finding import Evidence, Fact, Notification
+from supplyguard.inspectors.hub_folder import unlisted_shards, weights_beside
+from supplyguard.inspectors.hub_tokenizer import TOKENIZER, tokenizer_patterns
 from supplyguard.inventory import Location, Member, Probe
 from supplyguard.limits import MIB, Budget, Resource
 from supplyguard.pickles.knowledge import DANGEROUS, current_knowledge
@@ -66,13 +68,16 @@ def recognizes(probe: Probe) -> bool:
 
 def inspect(member: Member, budget: Budget) -> Iterator[Evidence | Member | Notification]:
     """Yield what the configuration selects; raises MalformedError when it is not JSON."""
+    name = member.name.replace("\\", "/").rpartition("/")[2].lower()
+    if name == TOKENIZER:
+        yield from tokenizer_patterns(member, budget)
+        return
     with closing(member.open()) as stream:
         raw = stream.read(LARGEST + 1)
     if len(raw) > LARGEST:
         raise BudgetExceededError("document_bytes", LARGEST)
     repeated: dict[str, None] = {}
     tree = parse_json(raw, budget, repeated=repeated)
-    name = member.name.replace("\\", "/").rpartition("/")[2].lower()
     document = _Document(member=member, raw=raw, name=name)
     for key in list(repeated)[:50]:
         yield document.evidence("hub-repeated-key", key[:_SHOWN], {})
@@ -83,6 +88,8 @@ def inspect(member: Member, budget: Budget) -> Iterator[Evidence | Member | Noti
         yield from _modules(document, tree)
     if name == "model_index.json" and isinstance(tree, dict):
         yield from _pipeline(document, tree)
+    if name in _lists()["weights_beside"]:
+        yield from weights_beside(member)
     yield from _walk(document, tree, budget)
 
 
@@ -246,6 +253,7 @@ def _index(document: _Document, tree: dict[str, Any]) -> Iterator[Evidence | Not
         each for each in shards[:MOST_SHARDS] if _form(each) is None and "\0" not in each and len(each) < 256
     ]
     missing = [each for each in plain if not (folder / each).exists()]
+    yield from unlisted_shards(document.member, plain)
     if missing:
         text = f"names {len(missing):,} shards that are not here, so they were not examined: {missing[0]}"
         yield Notification(

@@ -13,6 +13,7 @@ from hypothesis import strategies as st
 from supplyguard.errors import BudgetExceededError, MalformedError
 from supplyguard.finding import Evidence, Notification
 from supplyguard.inspectors import hub_repository as inspector
+from supplyguard.inspectors.hub_tokenizer import repeats_repetition
 from supplyguard.inventory import Member
 from supplyguard.limits import Budget, Limits
 from tests.examined import content, findings, gaps, memory, part_of, probe, yielded
@@ -30,7 +31,7 @@ def seen(tree: object, name: str = "config.json") -> list[Any]:
 def test_fixtures(name: str) -> None:
     part = part_of(FIXTURES / name)
     assert {each.rule.id for each in findings(part)} == {each["rule"] for each in EXPECTED[name]}
-    assert bool(gaps(part)) == name.endswith(".index.json")
+    assert bool(gaps(part)) == name.endswith("shards/model.safetensors.index.json")
 
 
 def test_the_line_is_that_of_the_key() -> None:
@@ -97,6 +98,27 @@ def test_values_of_other_types() -> None:
     assert [each.kind for each in seen({"_class_name": "a.b"}, "model_index.json")] == ["hub-odd-class"]
     assert [each.facts["class"] for each in seen({"x": ["mine"]}, "model_index.json")] == [""]
     assert [each.facts["form"] for each in seen({"cache_file": "https://x.example/a"})] == ["address"]
+
+
+def test_patterns_of_tokenizers(monkeypatch: pytest.MonkeyPatch) -> None:
+    for pattern, slow in (
+        (r"(\w+\s?)*$", True),
+        (r"((a+))+", True),
+        (r"(?:a{2,})+", True),
+        (r"(?:a+)?|[(+*]+|\(a+\)*|(a++)+|(?>a)*+", False),
+        (r"(?:\s+", False),
+        (r"a)+", False),
+    ):
+        assert repeats_repetition(pattern) == slow, pattern
+    with pytest.raises(MalformedError):
+        list(yielded(inspector, b'{"Regex": "\\q"}', "tokenizer.json"))
+    with pytest.raises(BudgetExceededError):
+        seen({"Regex": "a"}, "tokenizer.json") + list(
+            yielded(inspector, b"{}" * 9, "tokenizer.json", Budget(Limits(document_bytes=4)))
+        )
+    monkeypatch.setattr("supplyguard.inspectors.hub_tokenizer.MOST_PATTERNS", 1)
+    with pytest.raises(BudgetExceededError):
+        seen([{"Regex": "a"}, {"Regex": "b"}], "tokenizer.json")
 
 
 def test_recognition() -> None:
