@@ -29,6 +29,7 @@ _FIRST_OPCODES: Final = frozenset(
 MACH_O: Final = tuple(
     bytes.fromhex(magic) for magic in ("feedface", "feedfacf", "cefaedfe", "cffaedfe", "cafebabe")
 )
+_DIGEST: Final = re.compile(r"[0-9a-f]{64}\Z")
 _PROTO: Final = re.compile(rb"\x80[\x02-\x05]")
 _HIDING: Final = re.compile(
     rb"(?<![.\w])(exec|eval|compile|execfile)\b|\b(__builtins__|builtins|__import__|import_module|marshal)\b"
@@ -136,6 +137,9 @@ def odd_ends(probe: Probe) -> bool:
 def counted(probe: Probe) -> bool:
     """Whether the first line is two numbers."""
     return _COUNTS.match(probe.head) is not None
+def digest_named(probe: Probe) -> bool:
+    """Whether the name ends in the 64 digits of a SHA-256."""
+    return _DIGEST.search(probe.name) is not None
 
 
 def object_follows(probe: Probe) -> bool:
