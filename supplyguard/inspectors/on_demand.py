@@ -137,6 +137,8 @@ def odd_ends(probe: Probe) -> bool:
 def counted(probe: Probe) -> bool:
     """Whether the first line is two numbers."""
     return _COUNTS.match(probe.head) is not None
+
+
 def digest_named(probe: Probe) -> bool:
     """Whether the name ends in the 64 digits of a SHA-256."""
     return _DIGEST.search(probe.name) is not None

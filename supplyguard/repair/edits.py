@@ -10,7 +10,7 @@ from typing import Final
 from supplyguard.errors import MalformedError
 from supplyguard.repair.plan import Edit
 from supplyguard.reporters.escape import NAME_CHARS, defuse_commands, for_terminal
-from supplyguard.sources.text import Lines, declared_encoding, decode
+from supplyguard.wire.text import Lines, declared_encoding, decode
 
 AFTER: Final = r"(?![A-Za-z0-9.!+_*-])"
 

@@ -17,7 +17,7 @@ from supplyguard.repair.edits import diff, raised
 from supplyguard.repair.plan import Edit, Manual, Plan, advisories
 from supplyguard.reporters.escape import NAME_CHARS, defuse_commands, for_terminal
 from supplyguard.reporters.wording import count
-from supplyguard.sources.text import read_bytes
+from supplyguard.wire.text import read_bytes
 
 FILE_SIZE: Final = 4 * MIB
 
