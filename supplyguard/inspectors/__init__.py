@@ -95,6 +95,7 @@ INSPECTORS: tuple[Inspector, ...] = (
     OnDemand("r_object", begins(b"X\n\0\0\0", b"A\n", b"B\n", b"RDX", b"RDA", b"RDB")),
     OnDemand("torch_export", zip_like),
     OnDemand("stable_baselines", either(named("data"), holds(b":serialized:"))),
+    OnDemand("torch_distributed", named(".metadata")),
     OnDemand("mxnet", either(begins(b"\x12\x01\0\0"), holds(b'"nodes"'))),
     OnDemand("seven_zip", begins(b"7z\xbc\xaf", b"Rar!", b"MSCF", b"!<arch>")),
 )
