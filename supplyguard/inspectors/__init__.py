@@ -23,6 +23,7 @@ from supplyguard.inspectors.on_demand import (
     odd_ends,
     pickle_like,
     tar_like,
+    xgboost_like,
     zip_like,
 )
 from supplyguard.inspectors.shortlist import Shortlist
@@ -96,6 +97,7 @@ INSPECTORS: tuple[Inspector, ...] = (
     OnDemand("torch_export", zip_like),
     OnDemand("stable_baselines", either(named("data"), holds(b":serialized:"))),
     OnDemand("torch_distributed", named(".metadata")),
+    OnDemand("xgboost_model", xgboost_like),
     OnDemand("mxnet", either(begins(b"\x12\x01\0\0"), holds(b'"nodes"'))),
     OnDemand("seven_zip", begins(b"7z\xbc\xaf", b"Rar!", b"MSCF", b"!<arch>")),
 )

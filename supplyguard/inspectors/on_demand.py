@@ -55,6 +55,12 @@ _CLAIMING: Final = (
 _ODD_FIRST: Final = frozenset(bytes([first]) for first in b"(]})cilSVP#R7\x1f\x28\x7f\x80\x89\x93\xfd\xff")
 _COUNTS: Final = re.compile(rb"[0-9]+ [0-9]+\r?\n")
 _JUNK: Final = 1 << 13
+_BOOSTERS: Final = (
+    b"\6" + bytes(7) + b"gbtree",
+    b"\x08" + bytes(7) + b"gblinear",
+    b"\4" + bytes(7) + b"dart",
+)
+"""Names in XGBoost's old form, after their lengths."""
 _COMPRESSED: Final = frozenset(
     bytes([first]) for first in b"\x1fB\xfd\x04(P\x02\xff\x89L]xZ" + bytes(range(0x50, 0x60))
 )
@@ -147,6 +153,14 @@ def digest_named(probe: Probe) -> bool:
 def object_follows(probe: Probe) -> bool:
     """Whether a JSON object could begin after eight bytes."""
     return b"{" in probe.head[8:72]
+
+
+def xgboost_like(probe: Probe) -> bool:
+    """Whether UBJSON, one of the old forms or a JSON learner could begin here."""
+    head = probe.head
+    if head.startswith((b"{L\0\0", b"binf", b"bs64", b"CONFIG-offset:")):
+        return True
+    return b'"learner"' in head or any(name in head[:256] for name in _BOOSTERS)
 
 
 def begins(*magics: bytes, at: int = 0) -> FirstLook:

@@ -9,7 +9,7 @@ from __future__ import annotations
 from typing import Final
 
 from supplyguard.pickles import setstates
-from supplyguard.pickles.context import Context, show
+from supplyguard.pickles.context import Context, Payload, show
 from supplyguard.pickles.knowledge import Effect
 from supplyguard.pickles.operand_data import operand_data
 from supplyguard.pickles.values import (
@@ -28,6 +28,7 @@ from supplyguard.pickles.values import (
     Stored,
     Unknown,
     Value,
+    View,
 )
 
 _CALLABLES: Final = (Global, Partial, Accessor, Attribute, Unknown, Module, Extension, Persistent, Buffer)
@@ -54,9 +55,25 @@ def build(context: Context, target: Value, state: Value, offset: int) -> None:
         context.record.add("pickle-armed-call", what, offset, callable=what, opcode="BUILD")
     _arm(context, target, state, offset)
     setstates.check(context, target, state, offset)
+    _hand_on(context, target, state, offset)
     target.states.append(state)
     if len(target.states) > _MAX_STATES:
         del target.states[0]
+
+
+def _hand_on(context: Context, target: Instance, state: Value, offset: int) -> None:
+    """Have the bytes and texts examined that a library's `__setstate__` parses natively: boosters' models."""
+    if not isinstance(target.callee, Global) or target.callee.effect is not Effect.SETSTATE:
+        return
+    for part in _dicts(context, state):
+        for _, value in context.pairs(part) or ():
+            held = context.settle(value)
+            if isinstance(held, Instance):
+                held = held.content
+            if isinstance(held, str):
+                held = held.encode("utf-8", "surrogatepass")
+            if isinstance(held, bytes) or (isinstance(held, View) and held.kind != "int"):
+                context.payloads.append(Payload(data=held, offset=offset, loaded=False))
 
 
 def _rebind(context: Context, target: Partial, state: Value, offset: int) -> None:

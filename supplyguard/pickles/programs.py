@@ -37,6 +37,8 @@ TORCH_MAGIC: Final = 0x1950A86A20F9469CFC6C
 TORCH_PICKLES: Final = 5
 _CONTAINERS: Final = (b"PK\x03\x04", b"\x1f\x8b", b"BZh", b"\xfd7zXZ\x00", b"\x93NUMPY", b"\x89HDF\r\n")
 """First bytes of what other inspectors read."""
+_MODELS: Final = (b"{L\0\0\0\0", b"binf", b"CONFIG-offset:", b"tree\nversion=")
+"""First bytes of the boosters' own formats, which their pickles hold."""
 
 
 @dataclass(slots=True, kw_only=True)
@@ -255,7 +257,7 @@ class _Scan:
             member = self._payload_member(each)
             with closing(member.open()) as file:
                 head = file.read(HEAD)
-            if head.startswith(_CONTAINERS):
+            if head.startswith((*_CONTAINERS, *_MODELS)):
                 yield member
             elif each.loaded or pickle_start(head, whole=len(head) < HEAD) is not None:
                 if self.source.depth >= self.budget.limits.pickle_depth:
