@@ -98,6 +98,7 @@ INSPECTORS: tuple[Inspector, ...] = (
     OnDemand("stable_baselines", either(named("data"), holds(b":serialized:"))),
     OnDemand("torch_distributed", named(".metadata")),
     OnDemand("xgboost_model", xgboost_like),
+    OnDemand("lightgbm_text", begins(b"tree\n", b"tree\r\n")),
     OnDemand("mxnet", either(begins(b"\x12\x01\0\0"), holds(b'"nodes"'))),
     OnDemand("seven_zip", begins(b"7z\xbc\xaf", b"Rar!", b"MSCF", b"!<arch>")),
 )
