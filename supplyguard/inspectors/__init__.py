@@ -99,6 +99,9 @@ INSPECTORS: tuple[Inspector, ...] = (
     OnDemand("torch_distributed", named(".metadata")),
     OnDemand("xgboost_model", xgboost_like),
     OnDemand("lightgbm_text", begins(b"tree\n", b"tree\r\n")),
+    OnDemand(
+        "openvino_ir", holds(b"<net", b"DOCTYPE net", b"CustomLayer", b"n\0e\0t\0", b"C\0u\0s\0t\0o\0m\0L\0")
+    ),
     OnDemand("mxnet", either(begins(b"\x12\x01\0\0"), holds(b'"nodes"'))),
     OnDemand("seven_zip", begins(b"7z\xbc\xaf", b"Rar!", b"MSCF", b"!<arch>")),
 )
