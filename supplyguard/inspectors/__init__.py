@@ -103,6 +103,7 @@ INSPECTORS: tuple[Inspector, ...] = (
         "openvino_ir", holds(b"<net", b"DOCTYPE net", b"CustomLayer", b"n\0e\0t\0", b"C\0u\0s\0t\0o\0m\0L\0")
     ),
     OnDemand("pmml", either(holds(b"PMML", b"P\0M\0M\0L\0"), named(".pmml"))),
+    OnDemand("coreml", either(begins(b"\x08"), named(".mlmodel", "manifest.json"))),
     OnDemand("mxnet", either(begins(b"\x12\x01\0\0"), holds(b'"nodes"'))),
     OnDemand("seven_zip", begins(b"7z\xbc\xaf", b"Rar!", b"MSCF", b"!<arch>")),
 )
