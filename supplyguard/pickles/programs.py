@@ -37,7 +37,7 @@ TORCH_MAGIC: Final = 0x1950A86A20F9469CFC6C
 TORCH_PICKLES: Final = 5
 _CONTAINERS: Final = (b"PK\x03\x04", b"\x1f\x8b", b"BZh", b"\xfd7zXZ\x00", b"\x93NUMPY", b"\x89HDF\r\n")
 """First bytes of what other inspectors read."""
-_MODELS: Final = (b"{L\0\0\0\0", b"binf", b"CONFIG-offset:", b"tree\nversion=")
+_MODELS: Final = (b"{L\0\0\0\0", b"binf", b"CONFIG-offset:", b"CBM1", b"tree\nversion=")
 """First bytes of the boosters' own formats, which their pickles hold."""
 
 
