@@ -7,22 +7,18 @@ judged by.
 from __future__ import annotations
 
 import ast
-import json
-import re
-from collections.abc import Iterator, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass, field
-from functools import cache
 from itertools import islice, pairwise
 from typing import Any, Final
 
+from supplyguard.code.acts_table import acts_data, acts_table
 from supplyguard.code.folding import Folded
 from supplyguard.code.hidden_names import Callees, Target
 from supplyguard.code.names import Scope, read_names, value_of
 from supplyguard.code.syntax import code_lines, parse
 from supplyguard.code.timing import Timing, When
 from supplyguard.limits import Budget
-from supplyguard.pickles.knowledge import current_knowledge
-from supplyguard.resources import rules_folder
 
 NESTED: Final = 4
 """Texts inside texts that are read as code."""
@@ -102,7 +98,7 @@ class _Reader:
         self.timings = timings
         self.outer = outer
         self.depth = depth
-        self.table = _table()
+        self.table = acts_table()
         self.callees = Callees(self.table.data)
         self.plain: set[int] = set()
         """Texts that stand alone: docstrings."""
@@ -115,6 +111,9 @@ class _Reader:
             self.plain.add(id(node.value))
         elif isinstance(node, ast.Constant) and isinstance(node.value, str) and id(node) not in self.plain:
             self._place(node, node.value, index, source="mention")
+        elif isinstance(node, ast.FunctionDef | ast.AsyncFunctionDef | ast.ClassDef):
+            for decorator in node.decorator_list:
+                self._handed_on(decorator, scope, index)
         elif isinstance(node, ast.Assign):
             for target in node.targets:
                 self._replaced(target, scope, index)
@@ -156,6 +155,10 @@ class _Reader:
             )
 
     def _call(self, node: ast.Call, scope: Scope, index: int) -> None:
+        last = node.func.attr if isinstance(node.func, ast.Attribute) else getattr(node.func, "id", "")
+        if last in self.table.callers:
+            for given in (*node.args[:4], *(each.value for each in node.keywords)):
+                self._handed_on(given, scope, index)
         for target in self.callees.targets(node.func, scope):
             act = self.table.act_of(target.name)
             if act is None and target.name in self.table.copies and self._is_environment(node, scope):
@@ -169,6 +172,23 @@ class _Reader:
             if act == "evaluates" and found.decoded != "expression":
                 self._inner(node, scope, found)
             return
+
+    def _handed_on(self, node: ast.expr, scope: Scope, index: int) -> None:
+        """See callables that something else will call: decorators, targets of threads, partial's first."""
+        for target in self.callees.targets(node, scope) if isinstance(node, ast.Name | ast.Attribute) else ():
+            act = self.table.act_of(target.name)
+            if act in {"process", "evaluates", "unmarshals"} and target.name != "compile":
+                self._add(
+                    Act(
+                        act=act,
+                        node=node,
+                        when=self._when(node, index),
+                        callee=target.name,
+                        source="computed",
+                        hidden=target.hidden,
+                    ),
+                    index,
+                )
 
     def _is_environment(self, node: ast.Call, scope: Scope) -> bool:
         """Whether the first argument is the whole environment."""
@@ -301,91 +321,6 @@ def _text(folded: Folded | None) -> str:
     if isinstance(value, bytes):
         return value.decode("utf-8", "replace")
     return value if isinstance(value, str) else str(value)[:4096]
-
-
-class Table:
-    """acts.json, ready to look names up."""
-
-    def __init__(self, data: dict[str, Any]) -> None:
-        self.data = data
-        self.decoding = frozenset(data["decoding"])
-        self.readers = frozenset(data["readers"])
-        self.copies = frozenset(data["copies"])
-        self.executors = frozenset(data["executors"])
-        self._ecosystem = frozenset(data["ecosystem"])
-        self._sends = frozenset(data["sends"])
-        self._exact: dict[str, str] = {}
-        self._begins: list[tuple[str, str]] = []
-        for act, patterns in data["acts"].items():
-            for pattern in patterns:
-                if pattern.endswith("*"):
-                    self._begins.append((pattern[:-1], act))
-                else:
-                    self._exact[pattern] = act
-        self._starts = tuple(start for start, _ in self._begins)
-        self._places = [(act, re.compile("|".join(patterns))) for act, patterns in data["places"].items()]
-        self._decodes = re.compile(
-            "|".join(re.escape(each).replace(r"\*", ".*") for each in data["decoding_calls"])
-        )
-        self._paths = re.compile(
-            "|".join(re.escape(each).replace(r"\*", ".*") for each in data["path_calls"])
-        )
-        self._replaced = re.compile(
-            "|".join(re.escape(each).replace(r"\*", ".*") for each in data["replaced"])
-        )
-
-    @cache  # noqa: B019 - one table for the whole process
-    def act_of(self, name: str) -> str | None:
-        """Say what a call of a dotted name does, or None."""
-        found = self._exact.get(name)
-        if found is not None:
-            return found
-        if name.startswith(self._starts):
-            return max((len(start), act) for start, act in self._begins if name.startswith(start))[1]
-        module, dot, last = name.rpartition(".")
-        top = module.partition(".")[0]
-        if not dot or not top.isidentifier() or top in self._ecosystem or last not in self._sends:
-            return None
-        knowledge = current_knowledge()
-        if knowledge.is_standard(top):
-            return None
-        kind: str | None = self.data["third_party"].get(knowledge.judge(module, last).effect.value)
-        return kind
-
-    def place_of(self, text: str) -> Iterator[str]:
-        """Say which guarded places a text names."""
-        if 3 < len(text) < 400 and "\n" not in text and text.count(" ") < 4:
-            yield from (act for act, pattern in self._places if pattern.search(text))
-
-    def decodes(self, name: str) -> bool:
-        """Whether a callable turns hidden text into plain text."""
-        return self._decodes.fullmatch(name) is not None
-
-    def uses_paths(self, name: str) -> bool:
-        """Whether a callable's arguments are paths."""
-        return self._paths.fullmatch(name) is not None
-
-    def is_replaced(self, name: str) -> bool:
-        """Whether a name is one that loaders or scanners rely on."""
-        return self._replaced.fullmatch(name) is not None
-
-    def is_known_host(self, text: str) -> bool:
-        """Whether an address is one of the hosts that models and data come from."""
-        match = re.match(r"[a-z]+://(?:[^/@]*@)?([^/:?#]+)", text)
-        hosts = self.data["known_hosts"]
-        return match is not None and any(match[1] == host or match[1].endswith("." + host) for host in hosts)
-
-
-@cache
-def acts_data() -> dict[str, Any]:
-    """Read rules/code/acts.json."""
-    data: dict[str, Any] = json.loads((rules_folder() / "code" / "acts.json").read_bytes())
-    return data
-
-
-@cache
-def _table() -> Table:
-    return Table(acts_data())
 
 
 def source_acts(text: str, budget: Budget, *, all_public: bool = False) -> tuple[list[Act], list[str]] | str:

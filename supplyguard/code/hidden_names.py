@@ -58,7 +58,13 @@ class Callees:
             value = value_of(node.id, scope)
             if value is not None:
                 return self._targets(value[0], value[1], depth - 1)
-            return [Target(name=each) for each in dotted_names(node, scope)]
+            names = [Target(name=each) for each in dotted_names(node, scope)]
+            if names != [Target(name=UNKNOWN)]:
+                return names
+            # bound more than once: what the last plain assignment gives may still be what is called
+            holder = scope.holder(node.id)
+            last = None if holder is None else holder.values.get(node.id)
+            return [] if holder is None or last is None else self._targets(last, holder, depth - 1)
         if isinstance(node, ast.Call):
             return self._call(node, scope, depth)
         if isinstance(node, ast.Subscript):

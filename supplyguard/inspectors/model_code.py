@@ -12,7 +12,8 @@ from functools import cache
 from pathlib import Path
 from typing import Final
 
-from supplyguard.code.acts import Act, acts_data, source_acts
+from supplyguard.code.acts import Act, source_acts
+from supplyguard.code.acts_table import acts_data
 from supplyguard.code.standing import (
     ELSEWHERE,
     LOADED,

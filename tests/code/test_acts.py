@@ -211,6 +211,22 @@ def test_the_environment_counts_where_it_can_be_sent_away(code: str) -> None:
     assert [each.act for each in found] == ["environment", "network"]
 
 
+@pytest.mark.parametrize(
+    "code",
+    [
+        "list(map(os.system, ['x']))",
+        "import functools\nfunctools.partial(os.system, 'x')()",
+        "import threading\nthreading.Thread(target=os.system, args=('x',)).start()",
+        "import atexit\natexit.register(os.system, 'x')",
+        "@os.system\ndef f(): pass",
+        "@os.system\nclass A: pass",
+        "go = print\ngo = os.system\ngo('x')",
+    ],
+)
+def test_what_others_call(code: str) -> None:
+    assert [(act.act, act.callee) for act in acts(f"import os\n{code}")] == [("process", "os.system")]
+
+
 def test_known_hosts() -> None:
     assert one("import requests\nrequests.get('https://huggingface.co/x')").known_host
     assert not one("import requests\nrequests.get('https://huggingface.co.evil.example/x')").known_host
