@@ -209,13 +209,14 @@ class _One:
         """Fold a comprehension over one constant sequence."""
         generator = node.generators[0]
         plain = len(node.generators) == 1 and not generator.ifs and not generator.is_async
-        if not plain or not isinstance(generator.target, ast.Name):
+        targets = generator.target.elts if isinstance(generator.target, ast.Tuple) else [generator.target]
+        variables = [each.id for each in targets if isinstance(each, ast.Name)]
+        if not plain or len(variables) != len(targets):
             raise _UnfoldableError
         over = self.value(generator.iter, names, depth)
         if isinstance(over, int):
             raise _UnfoldableError
-        target = generator.target.id
-        return [self.value(node.elt, {**names, target: each}, depth) for each in over]
+        return [self.value(node.elt, {**names, **_bound(variables, each)}, depth) for each in over]
 
     def call(self, node: ast.Call, names: Mapping[str, Value], depth: int) -> Value:
         """Fold a call of a known decoder, or of a text's method."""
@@ -239,6 +240,8 @@ class _One:
         decode = _DECODERS[kind]
         if kind not in _PLAIN_STEPS:
             self.steps.add(kind)
+        elif kind == "bytes" and values and isinstance(values[0], list):
+            self.steps.add("character")
         return decode(*values)
 
     def _method(self, func: ast.Attribute, node: ast.Call, names: Mapping[str, Value], depth: int) -> Value:
@@ -255,6 +258,24 @@ class _One:
 
 def _character(value: Value) -> Value:
     return chr(value) if isinstance(value, int) else _refuse()
+
+
+def _bound(variables: list[str], value: Value) -> dict[str, Value]:
+    """Give each of a comprehension's variables its part of a value."""
+    if len(variables) == 1:
+        return {variables[0]: value}
+    if not isinstance(value, list) or len(value) != len(variables):
+        raise _UnfoldableError
+    return dict(zip(variables, value, strict=True))
+
+
+def _ordinal(value: Value) -> Value:
+    return ord(value) if isinstance(value, str | bytes) else _refuse()
+
+
+def _zipped(*values: Value) -> Value:
+    lists = [each for each in values if not isinstance(each, int)]
+    return [list(each) for each in zip(*lists, strict=False)]
 
 
 def _refuse() -> str:
@@ -332,7 +353,7 @@ _METHODS: Final[Mapping[str, Callable[[Value, list[Value]], tuple[Value, str]]]]
     "replace": _replace,
     "strip": lambda held, _given: (held.strip(), "") if isinstance(held, str | bytes) else (_refuse(), ""),
 }
-_PLAIN_STEPS: Final = frozenset({"bytes", "list", "text"})
+_PLAIN_STEPS: Final = frozenset({"bytes", "list", "text", "ordinal", "zip"})
 _DECODERS: Final[Mapping[str, Callable[..., Value]]] = {
     "base64": lambda value, *_: base64.b64decode(_bytes(value)),
     "urlsafe_base64": lambda value, *_: base64.urlsafe_b64decode(_bytes(value)),
@@ -347,6 +368,8 @@ _DECODERS: Final[Mapping[str, Callable[..., Value]]] = {
     "lzma": lambda value, *_: _inflated(lzma.LZMADecompressor(), value),
     "codec": _codec,
     "character": _character,
+    "ordinal": _ordinal,
+    "zip": _zipped,
     "reversed": _reversed,
     "bytes": lambda value, *_: _bytes(value),
     "list": lambda value: list(value) if isinstance(value, list | bytes | str) else _refuse(),

@@ -103,6 +103,8 @@ def test_names(code: str, callee: str, hidden: bool) -> None:
         "exec(''.join(map(chr, {numbers})))",
         "exec(bytes([each ^ 5 for each in {xored}]))",
         "exec({backwards!r}[::-1])",
+        "exec(''.join([chr(ord(each) - 1) for each in {shifted!r}]))",
+        "exec(bytes(a ^ b for a, b in zip({xored}, {fives})))",
         "import codecs\nexec(codecs.decode({rot!r}, 'rot13'))",
         "import base64\neval(compile(base64.b64decode({b64!r}), 'x', 'exec'))",
         'import base64\nexec("import base64\\nexec(base64.b64decode({b64!r}))")',
@@ -117,6 +119,8 @@ def test_hidden_texts_are_read(code: str) -> None:
         numbers=list(SYSTEM.encode()),
         xored=[each ^ 5 for each in SYSTEM.encode()],
         backwards=SYSTEM[::-1],
+        shifted="".join(chr(ord(each) + 1) for each in SYSTEM),
+        fives=[5] * len(SYSTEM),
         rot=codecs.encode(SYSTEM, "rot13"),
     )
     found = acts(text)
@@ -255,6 +259,10 @@ def test_known_hosts() -> None:
         "getattr()('x')",
         "__import__()('x')",
         "vars()['x']('y')",
+        "exec(''.join(a for a, b in [1]))",
+        "exec(''.join(a for a, b in [[1]]))",
+        "exec(chr(ord(1)))",
+        "exec(zip(1, 'a'))",
     ],
 )
 def test_odd_code_ends(code: str) -> None:
