@@ -68,6 +68,7 @@ INDEXES: Final = (
     _Indexes(("tool", "uv", "pip", "index-url"), "--index-url", UV),
     _Indexes(("tool", "uv", "pip", "extra-index-url"), "--extra-index-url", UV),
     _Indexes(("tool", "uv", "pip", "find-links"), "--find-links", UV),
+    _Indexes(("tool", "uv", "allow-insecure-host"), "--trusted-host", UV),
     _Indexes(("tool", "poetry", "source"), "--extra-index-url", "poetry"),
     _Indexes(("tool", "pdm", "source"), "--extra-index-url", "pdm"),
 )
