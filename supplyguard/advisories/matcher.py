@@ -89,9 +89,12 @@ def is_affected(affected: Affected, raw: str) -> bool | None:
         alike = list(affected.versions)
     else:
         major, minor = begin[0] or "0", begin[1]  # an equal version has these digits somewhere
-        near = (one for one in affected.versions if major in one and minor in one)
-        alike = [one for one in near if (_begin(one) or begin) == begin]
-    if not {_key(raw), _key(str(public))}.isdisjoint(map(_key, alike)):
+        alike = [
+            one
+            for one in affected.versions
+            if major in one and minor in one and (_begin(one) or begin) == begin
+        ]
+    if alike and not {_key(raw), _key(str(public))}.isdisjoint(map(_key, alike)):
         return True
     return None if undecided and not affected.versions else False
 
