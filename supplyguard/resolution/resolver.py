@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import platform
 import time
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, replace
@@ -13,7 +14,7 @@ from supplyguard.finding import Level, Notification
 from supplyguard.inventory import Dependency, DependencyKind, Location
 from supplyguard.resolution import INDEX, Terms, When
 from supplyguard.resolution.answers import Package, read_answer, reason_of, resolved, wheelless
-from supplyguard.resolution.index import Index, check_index
+from supplyguard.resolution.index import Index, Target, check_index
 from supplyguard.resolution.program import Answer, Program, Question, find_program
 from supplyguard.resolution.sources_only import SourcesOnly
 from supplyguard.resolution.units import Unit, settled_names, units_of
@@ -80,7 +81,13 @@ class _Run:
         self._settled = settled_names(dependencies)
         self._started = time.monotonic()
         self._deadline = self._started + terms.seconds
-        self._index = Index(url=program.index, seconds=lambda: self._deadline - time.monotonic())
+        target = Target(
+            python=terms.python_version or platform.python_version(),
+            native=not (terms.python_version or terms.python_platform),
+        )
+        self._index = Index(
+            url=program.index, target=target, seconds=lambda: self._deadline - time.monotonic()
+        )
         self._known: dict[tuple[tuple[str, ...], tuple[str, ...]], _Outcome] = {}
         self._notes: list[Notification] = []
         self._versions: dict[Dependency, Dependency] = {}
@@ -173,7 +180,36 @@ class _Run:
             if answer.solved and not again.solved:
                 break
             answer, packages = again, found
+        if answer.solved:
+            answer, packages = self._held_back(unit, answer, packages, lacking)
         return _Outcome(answer=answer, packages=packages, lacking=lacking)
+
+    def _held_back(
+        self, unit: Unit, answer: Answer, packages: dict[str, Package], lacking: SourcesOnly
+    ) -> tuple[Answer, dict[str, Package]]:
+        """Find what holds declared packages at old releases, by asking for the newest that fit.
+
+        A release of which a dependency has no wheel is passed over as silently as one without wheels.
+        """
+        tried = 0
+        for each in unit.declared:
+            package = packages.get(each.name)
+            newest = lacking.newest(package, each) if package is not None and each.version is None else None
+            if package is None or newest is None or tried >= NAMES:
+                continue
+            tried += 1
+            wanted = replace(unit, lines=(*unit.lines, f"{each.name}=={newest}"))
+            asked, _packages = self._ask(wanted, lacking)
+            names = wheelless(asked.errors) if not asked.solved else ()
+            if names and lacking.add(names, {}, ()):
+                again, found = self._ask(unit, lacking)
+                if again.solved:
+                    answer, packages = again, found
+            blocking = [name for name in names if name in lacking.failed]
+            if blocking and packages[each.name] == package:
+                reason = f"{blocking[0]} has no wheel; {lacking.failed[blocking[0]][1]}"
+                lacking.failed[each.name] = (str(newest), reason)
+        return answer, packages
 
     def _ask(self, unit: Unit, lacking: SourcesOnly) -> tuple[Answer, dict[str, Package]]:
         self._tick(unit)
@@ -227,8 +263,8 @@ def _passed_over(unit: Unit, outcome: _Outcome) -> Iterator[Notification]:
         elif name in lacking.failed:
             version, reason = lacking.failed[name]
             text = (
-                f"{name} {package.version} was taken, though {version} would be newer: it has no wheel, and "
-                f"what it needs cannot be known without building it ({reason})"
+                f"{name} {package.version} was taken, though {version} would be newer: it, or "
+                f"what it needs, has no wheel, and nothing is built ({reason})"
             )
             yield Notification(
                 code="resolved-older",

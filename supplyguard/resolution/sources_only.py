@@ -2,21 +2,27 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
-from typing import Final, TypeVar
+from itertools import islice
+from typing import TYPE_CHECKING, Final, TypeVar
 
 from supplyguard.errors import FetchError
+from supplyguard.fetch import connection
 from supplyguard.inventory import Dependency
 from supplyguard.resolution.answers import Package
 from supplyguard.resolution.index import Index, Release
 from supplyguard.resolution.stubs import stub
 
+if TYPE_CHECKING:
+    from packaging.version import Version
+    from requests import Session
+
 K = TypeVar("K")
 V = TypeVar("V")
 
-WORKERS: Final = 8
-STUBS: Final = 2
+WORKERS: Final = 12
+STUBS: Final = 3
 """Releases of one package that a stub is made for: the newest."""
 
 
@@ -58,16 +64,26 @@ class SourcesOnly:
             releases = self._releases[name]
             if not isinstance(releases, str):
                 version = package.version if package is not None else None
-                targets += ((name, each) for each in _passed(releases, version, specifiers.get(name, ())))
+                newer = _newer(releases, version, specifiers.get(name, ()))
+                unbuilt = (each for each in newer if each.source and not self._index.target.has_wheel(each))
+                targets += ((name, each) for each in islice(unbuilt, STUBS))
         fresh = [(name, each) for name, each in targets if str(each.version) not in self.made.get(name, ())]
         before = len(self.stubs)
         for (name, release), said in _parallel(self._requires, fresh):
             self._make(name, release, said)
         return len(self.stubs) > before
 
-    def _requires(self, target: tuple[str, Release]) -> tuple[str, ...] | None:
+    def newest(self, package: Package, declared: Dependency) -> Version | None:
+        """Give the newest release that fits a declaration; None when it is the one that was taken."""
+        releases = self._releases.get(package.name, "")
+        if isinstance(releases, str):
+            return None
+        found = next(_newer(releases, package.version, [declared.specifier]), None)
+        return found.version if found is not None else None
+
+    def _requires(self, target: tuple[str, Release], session: Session) -> tuple[str, ...] | None:
         name, release = target
-        return self._index.requires(name, release.version)
+        return self._index.requires(name, release.version, session)
 
     def _make(self, name: str, release: Release, said: tuple[str, ...] | str | None) -> None:
         version = str(release.version)
@@ -81,35 +97,36 @@ class SourcesOnly:
         self.made.setdefault(name, set()).add(version)
 
 
-def _parallel(call: Callable[[K], V], keys: list[K]) -> list[tuple[K, V | str]]:
-    """Give what `call` gives for each key, or why it could not be had."""
+def _parallel(call: Callable[[K, Session], V], keys: Sequence[K]) -> list[tuple[K, V | str]]:
+    """Give what `call` gives for each key, or why it could not be had; a few connections are shared."""
 
-    def one(key: K) -> V | str:
+    def some(part: Sequence[K]) -> list[tuple[K, V | str]]:
+        with connection() as session:
+            return [(key, one(key, session)) for key in part]
+
+    def one(key: K, session: Session) -> V | str:
         try:
-            return call(key)
+            return call(key, session)
         except FetchError as error:
             return error.message
 
     if not keys:
         return []
-    with ThreadPoolExecutor(max_workers=min(WORKERS, len(keys))) as pool:
-        return list(zip(keys, pool.map(one, keys), strict=True))
+    parts = [keys[first::WORKERS] for first in range(min(WORKERS, len(keys)))]
+    with ThreadPoolExecutor(max_workers=len(parts)) as pool:
+        found = dict(pair for pairs in pool.map(some, parts) for pair in pairs)
+    return [(key, found[key]) for key in keys]
 
 
-def _passed(releases: tuple[Release, ...], chosen: str | None, specifiers: Iterable[str]) -> list[Release]:
-    """Give the newest releases above the chosen one that may need a build and that fit."""
+def _newer(releases: tuple[Release, ...], chosen: str | None, specifiers: Iterable[str]) -> Iterator[Release]:
+    """Yield the releases above the chosen one that fit, the newest first; without pre-releases."""
     from packaging.specifiers import SpecifierSet  # noqa: PLC0415 - heavy: only when resolved
     from packaging.version import Version  # noqa: PLC0415 - heavy: likewise
 
     fits = SpecifierSet(",".join(filter(None, specifiers)))
     floor = Version(chosen) if chosen is not None else None
-    found = [
-        each
-        for each in releases
-        if each.source
-        and not each.everywhere
-        and not each.version.is_prerelease
-        and (floor is None or each.version > floor)
-        and fits.contains(each.version)
-    ]
-    return found[:STUBS]
+    for each in releases:
+        if floor is not None and each.version <= floor:
+            return
+        if not each.version.is_prerelease and fits.contains(each.version):
+            yield each

@@ -21,10 +21,18 @@ class Packages:
     marker: Path
     files: dict[str, bytes] = field(default_factory=dict)
     needs: dict[tuple[str, str], list[str] | None] = field(default_factory=dict)
+    pythons: dict[str, str] = field(default_factory=dict)
     records: bool = True
     asked: list[str] = field(default_factory=list)
 
-    def wheel(self, name: str, version: str, requires: Sequence[str] = (), python: str = "") -> None:
+    def wheel(
+        self,
+        name: str,
+        version: str,
+        requires: Sequence[str] = (),
+        python: str = "",
+        tag: str = "py3-none-any",
+    ) -> None:
         content = io.BytesIO()
         headers = [f"Metadata-Version: 2.1\nName: {name}\nVersion: {version}"]
         headers += [f"Requires-Dist: {each}" for each in requires]
@@ -35,9 +43,10 @@ class Packages:
             archive.writestr(f"{folder}/WHEEL", "Wheel-Version: 1.0\nTag: py3-none-any\n")
             archive.writestr(f"{folder}/RECORD", "")
             archive.writestr("evil.pth", f"import os; open({str(self.marker)!r}, 'w')\n")
-        self.files[f"{name}-{version}-py3-none-any.whl"] = content.getvalue()
+        self.files[f"{name}-{version}-{tag}.whl"] = content.getvalue()
+        self.pythons |= {f"{name}-{version}-{tag}.whl": python} if python else {}
 
-    def source(self, name: str, version: str, requires: Sequence[str] | None = ()) -> None:
+    def source(self, name: str, version: str, requires: Sequence[str] | None = (), python: str = "") -> None:
         content = io.BytesIO()
         setup = f"open({str(self.marker)!r}, 'w')\nfrom setuptools import setup\nsetup(name={name!r})\n"
         with tarfile.open(fileobj=content, mode="w:gz") as archive:
@@ -49,6 +58,7 @@ class Packages:
                 entry.size = len(text)
                 archive.addfile(entry, io.BytesIO(text.encode()))
         self.files[f"{name}-{version}.tar.gz"] = content.getvalue()
+        self.pythons |= {f"{name}-{version}.tar.gz": python} if python else {}
         self.needs[name, version] = None if requires is None else list(requires)
 
     def answer(self, asked: Asked) -> Answer:
@@ -58,7 +68,15 @@ class Packages:
             return Answer(body=self.files[parts[1]])
         if parts[0] == "simple":
             names = [each for each in self.files if each.startswith(f"{parts[1].replace('-', '_')}-")]
-            listed = [{"filename": each, "url": f"/files/{each}", "hashes": {}} for each in names]
+            listed: list[dict[str, object]] = [
+                {
+                    "filename": each,
+                    "url": f"/files/{each}",
+                    "hashes": {},
+                    "requires-python": self.pythons.get(each),
+                }
+                for each in names
+            ]
             document = {"meta": {"api-version": "1.0"}, "name": parts[1], "files": listed}
             kind = {"Content-Type": "application/vnd.pypi.simple.v1+json"}
             return Answer(status=200 if names else 404, body=json.dumps(document).encode(), headers=kind)

@@ -155,6 +155,36 @@ class TestSourcesOnly:
         assert "gamma 1.0 was taken, though 3.0" in note.message
         assert notes(run(said("only"), index=index), "not-resolved")[0].incomplete
 
+    def test_what_is_for_another_python_is_no_backtracking(self, packages: Packages, index: str) -> None:
+        packages.records = False
+        packages.source("gamma", "3.0", python=">=3.99")
+        packages.wheel("gamma", "3.0", python=">=3.99")
+        packages.wheel("gamma", "2.5", tag="py3-none-win_arm64")
+        packages.source("beta", "2.0")
+        got = run(said("alpha"), index=index)
+        assert versions(got)["gamma"] == "1.0"
+        assert [each.code for each in got.notifications] == ["resolved"]
+
+    def test_wheels_for_other_platforms_are_none(self, packages: Packages, index: str) -> None:
+        packages.wheel("gamma", "2.5", tag="py3-none-win_arm64")
+        packages.source("gamma", "2.5", ["delta"])
+        got = run(said("gamma"), index=index)
+        assert versions(got) == {"gamma": "2.5", "delta": "1.0"}
+
+    def test_what_holds_a_package_back_may_be_what_it_needs(self, packages: Packages, index: str) -> None:
+        packages.wheel("hydra", "0.1")
+        packages.wheel("hydra", "1.3", ["antlr==4.9.*"])
+        packages.source("antlr", "4.9.3", ["delta"])
+        packages.wheel("antlr", "4.13")
+        assert versions(run(said("hydra"), index=index)) == {"hydra": "1.3", "antlr": "4.9.3", "delta": "1.0"}
+        packages.records = False
+        got = run(said("hydra"), index=index)
+        assert versions(got) == {"hydra": "0.1"}
+        (note,) = notes(got, "resolved-older")
+        assert note.incomplete
+        assert "hydra 0.1 was taken, though 1.3 would be newer" in note.message
+        assert "antlr has no wheel" in note.message
+
     def test_a_constraint_still_counts(self, packages: Packages, index: str) -> None:
         packages.source("gamma", "3.0")
         got = run(said("alpha"), said("gamma<3", line=2), index=index)
