@@ -71,7 +71,7 @@ def run_scan(
 def _terms(targets: Sequence[Path], settings: Settings, progress: Callable[[str], None]) -> Terms:
     return Terms(
         when=settings.resolve,
-        cache=cache_folder() / "uv",
+        cache=cache_folder().absolute() / "uv",  # uv works in another folder
         progress=progress,
         offline=settings.offline,
         index=settings.index_url or INDEX,

@@ -152,3 +152,25 @@ def test_other_shares_are_errors(text: str, tmp_path: Path) -> None:
     (tmp_path / "supplyguard.toml").write_text(f"fail-on-epss = {text}")
     with pytest.raises(ConfigError, match=r"fail-on-epss: expected a number from 0 to 1"):
         load(tmp_path)
+
+
+@pytest.mark.parametrize(
+    ("key", "good", "bad"),
+    [
+        ("resolve", "always", "sometimes"),
+        ("resolve-timeout", 5, 0),
+        ("index-url", "https://x.test/simple", "file:///x"),
+        ("python-version", "3.12", "3.12; x"),
+        ("python-platform", "linux", "--linux"),
+    ],
+)
+def test_how_to_resolve(tmp_path: Path, key: str, good: object, bad: object) -> None:
+    name = key.replace("-", "_")
+    file = tmp_path / "supplyguard.toml"
+    file.write_text(f"{key} = {good!r}\n")
+    settings = load_settings({}, environment={}, folder=tmp_path)
+    assert getattr(settings, name) == good
+    variables = {f"SUPPLYGUARD_{name.upper()}": str(good)}
+    assert getattr(load_settings({}, environment=variables, folder=tmp_path, isolated=True), name) == good
+    with pytest.raises(ConfigError, match=key):
+        load_settings({name: bad}, environment={}, folder=tmp_path, isolated=True)

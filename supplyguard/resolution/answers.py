@@ -17,7 +17,9 @@ from supplyguard.inventory import Dependency, DependencyKind, Location
 LINE: Final = re.compile(
     r"(?P<name>[A-Za-z0-9][A-Za-z0-9._-]*)==(?P<version>[A-Za-z0-9.!+_-]+)(?:\s+# via (?P<via>.*))?"
 )
-UNUSABLE: Final = re.compile(r"([A-Za-z0-9][A-Za-z0-9._-]*)(?:==\S+)? has no (?:usable )?wheels")
+UNUSABLE: Final = re.compile(
+    r"(?<![\w.<>=,!~-])([A-Za-z0-9][A-Za-z0-9._-]*)(?:[<>=!~]\S*)? has no (?:usable )?wheels"
+)
 REQUIRED: Final = re.compile(r"Wheels are required for `([A-Za-z0-9][A-Za-z0-9._-]*)`")
 REASON: Final = 400
 PACKAGES: Final = 5_000

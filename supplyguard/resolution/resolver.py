@@ -171,6 +171,19 @@ class _Run:
     def _asked(self, unit: Unit) -> _Outcome:
         lacking = SourcesOnly(self._index)
         answer, packages = self._ask(unit, lacking)
+        try:
+            better, found = self._with_stubs(unit, answer, packages, lacking)
+        except UnsupportedError as error:
+            if not answer.solved:
+                raise
+            lacking.unseen = dict.fromkeys(packages, error.message)
+        else:
+            answer, packages = better, found
+        return _Outcome(answer=answer, packages=packages, lacking=lacking)
+
+    def _with_stubs(
+        self, unit: Unit, answer: Answer, packages: dict[str, Package], lacking: SourcesOnly
+    ) -> tuple[Answer, dict[str, Package]]:
         for _ in range(ROUNDS):
             self._tick(unit)
             names = tuple(packages) if answer.solved else wheelless(answer.errors)
@@ -180,9 +193,7 @@ class _Run:
             if answer.solved and not again.solved:
                 break
             answer, packages = again, found
-        if answer.solved:
-            answer, packages = self._held_back(unit, answer, packages, lacking)
-        return _Outcome(answer=answer, packages=packages, lacking=lacking)
+        return self._held_back(unit, answer, packages, lacking) if answer.solved else (answer, packages)
 
     def _held_back(
         self, unit: Unit, answer: Answer, packages: dict[str, Package], lacking: SourcesOnly

@@ -10,6 +10,7 @@ from pathlib import Path
 import pytest
 from packaging.requirements import Requirement
 
+from supplyguard.errors import UnsupportedError
 from supplyguard.finding import Notification
 from supplyguard.inventory import Dependency, DependencyKind, Location
 from supplyguard.resolution import Terms, When, program
@@ -189,6 +190,22 @@ class TestSourcesOnly:
         packages.source("gamma", "3.0")
         got = run(said("alpha"), said("gamma<3", line=2), index=index)
         assert versions(got)["gamma"] == "1.0"
+
+    def test_an_answer_is_kept_when_the_time_for_more_is_over(
+        self, packages: Packages, index: str, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        packages.source("gamma", "3.0")
+        ask = program.Program.ask
+
+        def once(self: program.Program, question: program.Question, *more: object) -> program.Answer:
+            if question.wheels:
+                raise UnsupportedError("the time for resolving is over")
+            return ask(self, question, *more)  # type: ignore[arg-type]
+
+        monkeypatch.setattr(program.Program, "ask", once)
+        got = run(said("alpha"), index=index)
+        assert versions(got)["gamma"] == "1.0"
+        assert "time for resolving is over" in notes(got, "resolved-unchecked")[0].message
 
 
 class TestNotTried:

@@ -81,6 +81,7 @@ def test_the_answer_of_uv() -> None:
         "c-d": ("2", ()),
     }
     assert wheelless("Because x.y==1.0 has no usable\n    wheels and") == ("x-y",)
+    assert wheelless("Because a-b>=4.9,<=4.9.3 has no usable wheels and") == ("a-b",)
     assert wheelless("hint: Wheels are required for `zed` because") == ("zed",)
     assert reason_of("warning: a\nerror: No solution\n  cause: why\nhint: b\n") == "No solution cause: why"
     assert reason_of("") == "uv gave no reason"
