@@ -1,7 +1,9 @@
 """MLflow: what loads a model (MLmodel), what its environment installs, and what a project runs (MLproject).
 
 Formats: mlflow/models/model.py (MLmodel), mlflow/utils/environment.py (python_env.yaml, conda.yaml),
-mlflow/projects/_project_spec.py (MLproject). Tags and aliases in them are yaml_document's.
+mlflow/projects/_project_spec.py (MLproject). In model_code_path and an artifact's uri MLflow keeps where
+they were when the model was saved, and opens only what has that name in the model's folder. Tags and
+aliases are yaml_document's.
 """
 
 from __future__ import annotations
