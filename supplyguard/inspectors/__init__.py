@@ -105,6 +105,7 @@ INSPECTORS: tuple[Inspector, ...] = (
     OnDemand("pmml", either(holds(b"PMML", b"P\0M\0M\0L\0"), named(".pmml"))),
     OnDemand("coreml", either(begins(b"\x08"), named(".mlmodel", "manifest.json"))),
     OnDemand("catboost_model", begins(b"CBM1")),
+    OnDemand("executorch", begins(b"ET", b"FT01", at=4)),
     OnDemand("mxnet", either(begins(b"\x12\x01\0\0"), holds(b'"nodes"'))),
     OnDemand("seven_zip", begins(b"7z\xbc\xaf", b"Rar!", b"MSCF", b"!<arch>")),
 )
