@@ -66,8 +66,7 @@ class Walker:
             frame[1] -= 1
             path.append(0)
             if frame[0] == MAP:
-                frame[2], frame[3] = frame[3], frame[2]
-                return frame[3]
+                frame[2], frame[3] = frame[3], frame[2]  # keys and values by turns
             return frame[2]
         head = self._byte()
         if head == 0:

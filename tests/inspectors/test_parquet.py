@@ -9,8 +9,11 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from fixtures.raw_arrow import parquet
+from supplyguard.errors import BudgetExceededError, MalformedError, UnsupportedError
 from supplyguard.inspectors import parquet as inspector
-from tests.examined import findings, gaps, part_of
+from supplyguard.limits import Budget, Limits
+from tests.examined import findings, gaps, part_of, yielded
 from tests.fuzzing import cuts, mutations, survives
 
 FIXTURES = Path(__file__).parents[2] / "fixtures" / "parquet"
@@ -36,3 +39,12 @@ def test_cut_and_changed_files_are_survived() -> None:
 @given(st.binary(max_size=200))
 def test_any_bytes_are_survived(data: bytes) -> None:
     survives(inspector, b"PAR1" + data, "a.parquet")
+
+
+def test_what_is_not_read_is_said() -> None:
+    with pytest.raises(UnsupportedError):
+        list(yielded(inspector, b"PARE" + bytes(12) + b"PARE"))
+    with pytest.raises(MalformedError):
+        list(yielded(inspector, b"PAR1PAR1"))
+    with pytest.raises(BudgetExceededError):
+        list(yielded(inspector, parquet(bytes(20)), budget=Budget(Limits(document_bytes=4))))
