@@ -126,8 +126,8 @@ def _target(
     others = [record for record in records if record.id not in hopeless]
     first = None
     for candidate in matcher.fixed_versions(records, name, version):
-        if matcher.smallest_upgrade(wanted, name, (candidate,)):
-            if matcher.smallest_upgrade(others, name, (candidate,)):
+        if matcher.clears(wanted, name, candidate):
+            if matcher.clears(others, name, candidate):
                 return candidate
             first = first or candidate
     return first

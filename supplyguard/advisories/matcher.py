@@ -208,8 +208,17 @@ def fixed_versions(records: Iterable[Record], name: str, version: str | None) ->
 
 def smallest_upgrade(records: Iterable[Record], name: str, fixed: Iterable[str]) -> str | None:
     """Give the first of the `fixed` versions (ascending) that none of the records affects."""
-    kept = tuple(records)
-    for candidate in fixed:
-        if all(matches(record, name, candidate) is False for record in kept):
-            return candidate
-    return None
+    kept = list(records)
+    return next((candidate for candidate in fixed if clears(kept, name, candidate)), None)
+
+
+def clears(records: list[Record], name: str, candidate: str) -> bool:
+    """Whether none of the records affects a version; the one that does is moved to the front.
+
+    Versions are mostly asked for in order, and one that is still affected is so by the same record.
+    """
+    for place, record in enumerate(records):
+        if matches(record, name, candidate) is not False:
+            records.insert(0, records.pop(place))
+            return False
+    return True
