@@ -16,13 +16,14 @@ import pytest
 import yaml
 
 from supplyguard.resources import rules_folder
-from supplyguard.sources import pyproject, requirements
+from supplyguard.sources import conda, pipenv, pyproject, requirements, setup_cfg, setup_py, toml_locks
 
 ROOT: Final = Path(__file__).parents[1]
 ACTION: Final = ROOT / "action.yml"
 HOOKS: Final = ROOT / ".pre-commit-hooks.yaml"
 WORKFLOW: Final = ROOT / "docs" / "github-workflow.yml"
 PINNED: Final = re.compile(r"uses: [\w.-]+/[\w./-]+@[0-9a-f]{40} # v\d+\.\d+\.\d+$")
+MANIFESTS: Final = (requirements, pyproject, setup_py, setup_cfg, toml_locks, pipenv, conda)
 TOO_COMMON: Final = {".dat", ".data", ".dump"}
 
 
@@ -95,10 +96,13 @@ def test_model_hook_takes_the_endings_that_supplyguard_knows() -> None:
         "requirements_gpu.in", "requirements3.txt", "requirement.txt", "constraints.txt",
         "gpu.constraints.txt", "pyproject.toml", "requirements.md", "requirements.txt.bak",
         "myrequirements.txt", "requirementsdev.txt", "pyproject.toml.orig", "notes.txt",
+        "setup.py", "setup.cfg", "uv.lock", "poetry.lock", "pdm.lock", "Cargo.lock", "pylock.toml",
+        "pylock.dev.toml", "Pipfile", "Pipfile.lock", "environment.yml", "environment.yaml", "conda-lock.yml",
+        "conda.yaml", "python_env.yaml", "config.yaml", "settings.toml", "mysetup.py",
     ],
 )  # fmt: skip
 def test_dependency_hook_takes_the_files_that_are_read(name: str) -> None:
-    read = requirements.claims(name) or pyproject.claims(name)
+    read = any(source.claims(name) for source in MANIFESTS)
     assert matches("supplyguard-dependencies", name) is read
     assert matches("supplyguard-dependencies", f"services/api/{name}") is read
 
