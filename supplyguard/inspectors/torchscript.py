@@ -1,6 +1,7 @@
 """TorchScript archives (`torch.jit.save`): what their code touches outside tensors.
 
-The pickles inside can only make tensors and classes of the archive's own code. That code runs:
+The pickles inside can only make tensors and classes of the archive's own code. Archives for the mobile
+interpreter (.ptl) have that code as bytecode too. It runs:
 `__setstate__` during `torch.jit.load`, the rest when the model is called, and some operators read and
 write files. Sources: torch/csrc/jit/serialization/{import.cpp,import_source.cpp},
 aten/src/ATen/native/native_functions.yaml. Lists are rules/formats/torchscript.json.
@@ -23,6 +24,7 @@ from supplyguard.finding import Evidence, Fact
 from supplyguard.inventory import Member, Probe
 from supplyguard.limits import MIB, Budget
 from supplyguard.pickles.knowledge import current_knowledge
+from supplyguard.pickles.torch_bytecode import operators_of
 from supplyguard.pickles.torch_storages import programs_of
 from supplyguard.resources import format_data
 from supplyguard.streams import Allowance, buffered, size_of
@@ -35,6 +37,7 @@ MOST_CODE: Final = 64 * MIB
 _CHUNK: Final = 256 * 1024
 _SHOWN: Final = 50
 _MARK: Final = b"/constants.pkl"
+_BYTECODE: Final = "/bytecode.pkl"
 _AT_LOAD: Final = "__setstate__"
 _CLASSES: Final = re.compile(r"__torch__\.torch\.classes\.(\w+)\..+")
 _NAMESPACE: Final = re.compile(r"torch|__torch__|(?:torch\.)?ops(?:\.\w+)?")
@@ -80,8 +83,8 @@ def inspect(member: Member, budget: Budget) -> Iterator[Evidence]:
                 continue
             if name.startswith(f"{root}/code/") and name.endswith(".py"):
                 yield from _read(archive, item, code)
-            elif name in (f"{root}/data.pkl", f"{root}/constants.pkl"):
-                yield from _imports(_inner(archive, item), budget)
+            elif name.removeprefix(f"{root}/") in format_data("torchscript")["pickles"]:
+                yield from _imports(_inner(archive, item), budget, code)
         yield from _uses(code)
         yield from _strings(code)
 
@@ -123,14 +126,22 @@ def _unread(member: Member, offset: int | None, reason: str) -> Evidence:
     return Evidence(kind="torchscript-unread", location=member.at(offset), facts=facts, symbol=member.name)
 
 
-def _imports(member: Member, budget: Budget) -> Iterator[Evidence]:
-    """Yield the imports of a pickle that TorchScript's own reader does not know."""
+def _imports(member: Member, budget: Budget, code: list[tuple[Member, Method]]) -> Iterator[Evidence]:
+    """Yield the imports of a pickle that TorchScript's own reader does not know.
+
+    The methods that a mobile archive has as bytecode are added to `code`.
+    """
     known = re.compile(format_data("torchscript")["globals"])
     try:
         programs = programs_of(member, budget, current_knowledge())
     except (MalformedError, UnsupportedError):
         # as for code: reading the member itself says the same
         return
+    for program in programs if member.name.casefold().endswith(_BYTECODE) else ():
+        methods: dict[str, Method] = {}
+        for name, operator in operators_of(program, budget):
+            methods.setdefault(name, Method(name=name, names={}, strings={})).names[operator] = program.start
+        code.extend((member, method) for method in methods.values())
     foreign = [each for program in programs for each in program.globals if not known.fullmatch(each.dotted)]
     for each in foreign[:_SHOWN]:
         facts: dict[str, Fact] = {"callable": each.dotted, "effect": each.effect.value}

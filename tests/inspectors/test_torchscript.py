@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from fixtures.make_torchscript import HEAD, LOAD, archive, load, make, method
+from fixtures.make_torchscript import HEAD, LOAD, archive, bytecode, load, make, method
 from fixtures.raw_zip import Part, write_zip
 from supplyguard.errors import BudgetExceededError, MalformedError
 from supplyguard.finding import Evidence
@@ -94,6 +94,16 @@ def test_what_breaks_off_is_given_first() -> None:
 
 def test_code_before_a_break_is_judged() -> None:
     assert kinds(archive(load("torch.save(x)") + "\x01")) == ["torchscript-unread", "torchscript-file"]
+
+
+def test_bytecode_that_is_shaped_otherwise_is_survived() -> None:
+    for mobile in (
+        bytecode("forward", "aten::relu")[:-1] + b"0N.",
+        b"\x80\x02X\x09\0\0\0operatorsN\x86.",
+        b"\x80\x02X\x09\0\0\0operators(N)Nttt.",
+        b"\x80\x02]q\0h\0a.",
+    ):
+        assert survives(torchscript, archive(HEAD, mobile=mobile))
 
 
 def test_only_what_loading_reaches_is_at_load() -> None:
