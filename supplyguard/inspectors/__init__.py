@@ -84,7 +84,6 @@ INSPECTORS: tuple[Inspector, ...] = (
     OnDemand("identity", odd_ends),
     OnDemand("parquet", begins(b"PAR1", b"PARE")),
     OnDemand("arrow_ipc", begins(b"ARROW1", b"\xff\xff\xff\xff")),
-    OnDemand("disguised_file", begins(b"\x80", b"PK\x03\x04", b"7z\xbc\xaf", b"Rar!")),
     OnDemand("bento_config", named("bento.yaml", "bentofile.yaml")),
     OnDemand("torchserve_archive", named("manifest.json")),
     OnDemand("spacy_config", named(".cfg")),

@@ -36,7 +36,9 @@ _HIDING: Final = re.compile(
     rb"|\b(FunctionType|CodeType|runpy)\b|globals\s*\(\s*\)\s*\[|[ \t]{120}"
     rb"|\xef[\xbc\xbd]|\xf0\x9d[\x90-\x9f]|#[^\n]*coding[:=][ \t]*(?!utf-?8|latin|ascii|iso)"
 )
-_TEXTS: Final = (".json", ".jsonl", ".csv", ".tsv")
+_TEXTS: Final = (
+    *(".json", ".jsonl", ".csv", ".tsv", ".txt", ".md", ".yaml", ".yml", ".toml", ".cfg", ".jinja", ".xml"),
+)
 _CLAIMING: Final = (
     *(
         ".safetensors",
