@@ -9,6 +9,7 @@ from typing import Protocol
 from supplyguard.finding import Evidence, Notification
 from supplyguard.inspectors.on_demand import (
     MACH_O,
+    MESSAGE_PACK_MAPS,
     OnDemand,
     begins,
     code_like,
@@ -105,6 +106,7 @@ INSPECTORS: tuple[Inspector, ...] = (
     OnDemand("coreml", either(begins(b"\x08"), named(".mlmodel", "manifest.json"))),
     OnDemand("catboost_model", begins(b"CBM1")),
     OnDemand("executorch", begins(b"ET", b"FT01", at=4)),
+    OnDemand("flax_msgpack", either(begins(*MESSAGE_PACK_MAPS), named(".msgpack", ".flax", ".orbax"))),
     OnDemand("mxnet", either(begins(b"\x12\x01\0\0"), holds(b'"nodes"'))),
     OnDemand("seven_zip", begins(b"7z\xbc\xaf", b"Rar!", b"MSCF", b"!<arch>")),
 )

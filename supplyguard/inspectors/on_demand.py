@@ -30,6 +30,7 @@ MACH_O: Final = tuple(
     bytes.fromhex(magic) for magic in ("feedface", "feedfacf", "cefaedfe", "cffaedfe", "cafebabe")
 )
 _DIGEST: Final = re.compile(r"[0-9a-f]{64}\Z")
+MESSAGE_PACK_MAPS: Final = tuple(bytes([first]) for first in (*range(0x81, 0x90), 0xDE, 0xDF))
 _PROTO: Final = re.compile(rb"\x80[\x02-\x05]")
 _HIDING: Final = re.compile(
     rb"(?<![.\w])(exec|eval|compile|execfile)\b|\b(__builtins__|builtins|__import__|import_module|marshal)\b"
