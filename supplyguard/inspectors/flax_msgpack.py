@@ -110,51 +110,52 @@ def _array(member: Member, walk: Walk, item: Item, budget: Budget) -> Iterator[E
     """Look at one array's shape, type and size."""
     with closing(buffered(member.open())) as stream:
         inner = Walk(stream, item.start, item.start + item.length, budget)
-        shape: list[int] = []
-        name, data = "", None
         try:
-            parts = iter(inner)
-            if next(parts, item).kind != msgpack.ARRAY:
-                raise MalformedError("no list of shape, type and bytes", offset=item.start)
-            sizes = next(parts, item)
-            if sizes.kind != msgpack.ARRAY or sizes.length > MOST_DIMS:
-                raise MalformedError("no shape", offset=item.start)
-            for _ in range(sizes.length):
-                size = next(parts, item)
-                if size.kind != msgpack.INTEGER or size.value < 0:
-                    raise MalformedError("no shape", offset=size.offset)
-                shape.append(size.value)
-            kind = next(parts, item)
-            if kind.kind not in {msgpack.TEXT, msgpack.BYTES}:
-                raise MalformedError("no type", offset=kind.offset)
-            name = inner.body(kind, _SHOWN_TEXT).decode("utf-8", "replace")
-            data = next(parts, item)
-            if data.kind not in {msgpack.TEXT, msgpack.BYTES}:
-                raise MalformedError("no bytes", offset=data.offset)
-            extra = next(parts, None)
-            if extra is not None:
-                raise MalformedError("more than shape, type and bytes", offset=extra.offset)
+            shape, dtype, data = _record(inner, item)
         except MalformedError as error:
             yield _see(member, "flax-array", item.offset, walk.path, detail=error.message)
             return
-        yield from _fits(member, walk, item, name, shape, data)
+        for kind, facts in _misfits(shape, dtype, data.length):
+            yield _see(member, kind, item.offset, walk.path, **facts)
         head = inner.body(data, _PREVIEW)
     found = embedded_format(head)
     if found is not None:
         yield _see(member, "flax-other-format", data.start, walk.path, what=found)
 
 
-def _fits(
-    member: Member, walk: Walk, item: Item, dtype: str, shape: list[int], data: Item
-) -> Iterator[Evidence]:
+def _record(inner: Walk, item: Item) -> tuple[list[int], str, Item]:
+    """Read an array's shape, the name of its type and where its bytes are."""
+    parts = iter(inner)
+    if next(parts, item).kind != msgpack.ARRAY:
+        raise MalformedError("no list of shape, type and bytes", offset=item.start)
+    sizes = next(parts, item)
+    if sizes.kind != msgpack.ARRAY or sizes.length > MOST_DIMS:
+        raise MalformedError("no shape", offset=item.start)
+    shape = []
+    for _ in range(sizes.length):
+        size = next(parts, item)
+        if size.kind != msgpack.INTEGER or size.value < 0:
+            raise MalformedError("no shape", offset=size.offset)
+        shape.append(size.value)
+    kind = next(parts, item)
+    data = next(parts, item)
+    if not {kind.kind, data.kind} <= {msgpack.TEXT, msgpack.BYTES}:
+        raise MalformedError("no type or no bytes", offset=kind.offset)
+    extra = next(parts, None)
+    if extra is not None:
+        raise MalformedError("more than shape, type and bytes", offset=extra.offset)
+    return shape, inner.body(kind, _SHOWN_TEXT).decode("utf-8", "replace"), data
+
+
+def _misfits(shape: list[int], dtype: str, length: int) -> Iterator[tuple[str, dict[str, Fact]]]:
     table = format_data(FORMAT)
     width = table["bytes"].get(dtype)
     if width is None:
         if re.fullmatch(table["plain"], dtype) is None:
             role = "objects" if re.fullmatch(table["objects"], dtype) else "unknown"
-            yield _see(member, "flax-dtype", item.offset, walk.path, dtype=dtype, role=role)
+            yield "flax-dtype", {"dtype": dtype, "role": role}
         return
     needed = prod(shape) * width
-    if needed != data.length:
-        detail = f"has {data.length:,} bytes for a shape that needs {min(needed, 1 << 66):,}"
-        yield _see(member, "flax-array", item.offset, walk.path, detail=detail)
+    if needed != length:
+        detail = f"has {length:,} bytes for a shape that needs {min(needed, 1 << 66):,}"
+        yield "flax-array", {"detail": detail}
