@@ -16,7 +16,7 @@ from supplyguard.code.acts_table import acts_data, acts_table
 from supplyguard.code.folding import Folded
 from supplyguard.code.hidden_names import Callees, Target
 from supplyguard.code.names import Scope, read_names, value_of
-from supplyguard.code.syntax import code_lines, parse
+from supplyguard.code.syntax import code_lines, mentions, parse
 from supplyguard.code.timing import Timing, When
 from supplyguard.limits import Budget
 
@@ -323,9 +323,18 @@ def _text(folded: Folded | None) -> str:
     return value if isinstance(value, str) else str(value)[:4096]
 
 
-def source_acts(text: str, budget: Budget, *, all_public: bool = False) -> tuple[list[Act], list[str]] | str:
-    """Parse source text and give its acts and lines, or why it cannot be parsed."""
+def source_acts(
+    text: str, budget: Budget, *, all_public: bool = False, ordinary: bool = False
+) -> tuple[list[Act], list[str]] | str:
+    """Parse source text and give its acts and lines, or why it cannot be parsed.
+
+    ordinary: no loader runs it, so that only what runs hidden code matters; a text without any name that
+    could is not looked at further.
+    """
     tree = parse(text)
     if isinstance(tree, str):
         return tree
+    data = acts_data()
+    if ordinary and not mentions(tree, frozenset(data["hiding"]), frozenset(data["hiding_bare"])):
+        return [], []
     return find_acts([tree], budget, all_public=all_public), code_lines(text)

@@ -15,6 +15,7 @@ FILE_SIZE: Final = 4 * MIB
 NESTING: Final = 200
 """Brackets open at once: CPython's own limit (MAXLEVEL in its tokenizer)."""
 BRACKETS: Final = re.compile(r"[()\[\]{}]")
+LONGEST_DOTTED: Final = 100
 FAILURES: Final = (SyntaxError, ValueError, RecursionError, MemoryError)
 """What ast.parse raises: bad syntax, a NUL, deep nesting, a full parser stack."""
 
@@ -35,6 +36,30 @@ def parse(text: str) -> ast.Module | str:
         if isinstance(error, SyntaxError):
             return f"{error.msg}, line {error.lineno}"
         return str(error) or type(error).__name__
+
+
+def mentions(tree: ast.AST, words: frozenset[str], bare: frozenset[str]) -> bool:
+    """Whether a name, text or import in a tree is one of `words`, or of `bare` with no dot before it.
+
+    Comments and texts that only hold a word do not count. It looks at each node once and keeps nothing.
+    """
+    both = words | bare
+    work = [tree]
+    while work:
+        node = work.pop()
+        found = words if node.__class__ is ast.Attribute else both
+        for name in node._fields:
+            value = getattr(node, name, None)
+            if value.__class__ is list:
+                work.extend(each for each in value if isinstance(each, ast.AST))
+            elif isinstance(value, ast.AST):
+                work.append(value)
+            elif value.__class__ is str and (
+                value in found
+                or (len(value) < LONGEST_DOTTED and "." in value and not found.isdisjoint(value.split(".")))
+            ):
+                return True
+    return False
 
 
 def code_lines(text: str) -> list[str]:

@@ -41,6 +41,8 @@ HEADERS: Final = (16, 12, 8)
 """Bytes before the code object: Python 3.7 and later, 3.3 to 3.6, before (PEP 552)."""
 IMPORT_LINE: Final = re.compile(r"^import[ \t][^\n]*", re.MULTILINE)
 """A line that site.py executes."""
+DISGUISE: Final = re.compile(rb"[ \t]{120}|\xef[\xbc\xbd]|\xf0\x9d[\x90-\x9f]")
+"""Code far to the right, letters that only look like others."""
 TAG: Final = re.compile(r"\.(cpython|pypy)-?\d+(\.opt-\d)?$")
 
 
@@ -77,7 +79,8 @@ def inspect(member: Member, budget: Budget) -> Iterator[Evidence | Member | Noti
     yield from _tree(member, text, standing)
     yield from _encoding(member, raw, standing)
     hub = Path(member.name).name == "hubconf.py"
-    found = source_acts(text, budget, all_public=hub) if problem is None else problem
+    ordinary = not judged and DISGUISE.search(raw) is None
+    found = source_acts(text, budget, all_public=hub, ordinary=ordinary) if problem is None else problem
     if isinstance(found, str):
         if judged:
             yield _unparsed(member, found)
