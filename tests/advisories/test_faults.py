@@ -17,6 +17,8 @@ from supplyguard.advisories.live import Service
 from tests.advisories.osv_server import osv_server
 from tests.stand_in import Answer, nobody, self_signed
 
+pytestmark = pytest.mark.heavy
+
 INCOMPLETE = 3
 FINDINGS = 1
 OLD = {"x": "was broken"}

@@ -16,6 +16,8 @@ from supplyguard.wiring import run_scan
 from tests.advisories.osv_server import osv_server
 from tests.stand_in import nobody
 
+pytestmark = pytest.mark.heavy
+
 CVE, GHSA = "CVE-2025-32434", "GHSA-53q9-r3pm-6pq6"
 
 
