@@ -73,6 +73,10 @@ INSPECTORS: tuple[Inspector, ...] = (
     OnDemand("executable", either(begins(b"\x7fELF", b"MZ", b"jartsr", *MACH_O), named(".args"))),
     OnDemand("ggml", begins(b"lmgg", b"fmgg", b"tjgg", b"algg")),
     OnDemand("tensorrt", either(begins(b"ptrt", b"ftrt"), begins(b"{", at=4))),
+    OnDemand(
+        "orbax_checkpoint",
+        either(named("_metadata", "_sharding", ".zarray", ".zmetadata", "zarr.json"), begins(b"\x0c\xdb:*")),
+    ),
     OnDemand("model_code", code_like),
     OnDemand("notebook_document", named(".ipynb")),
     OnDemand("csv_table", named(".csv", ".tsv")),
