@@ -77,6 +77,7 @@ INSPECTORS: tuple[Inspector, ...] = (
         "orbax_checkpoint",
         either(named("_metadata", "_sharding", ".zarray", ".zmetadata", "zarr.json"), begins(b"\x0c\xdb:*")),
     ),
+    OnDemand("paddle_params", either(named(".pdiparams"), begins(bytes(16)))),
     OnDemand("model_code", code_like),
     OnDemand("notebook_document", named(".ipynb")),
     OnDemand("csv_table", named(".csv", ".tsv")),
