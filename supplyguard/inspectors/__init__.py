@@ -10,6 +10,7 @@ from supplyguard.finding import Evidence, Notification
 from supplyguard.inspectors.on_demand import (
     MACH_O,
     MESSAGE_PACK_MAPS,
+    TORCH7_TAGS,
     OnDemand,
     begins,
     code_like,
@@ -78,6 +79,7 @@ INSPECTORS: tuple[Inspector, ...] = (
         either(named("_metadata", "_sharding", ".zarray", ".zmetadata", "zarr.json"), begins(b"\x0c\xdb:*")),
     ),
     OnDemand("paddle_params", either(named(".pdiparams"), begins(bytes(16)))),
+    OnDemand("torch7", either(begins(*TORCH7_TAGS), named(".t7", ".t7b", ".t7a"))),
     OnDemand("model_code", code_like),
     OnDemand("notebook_document", named(".ipynb")),
     OnDemand("csv_table", named(".csv", ".tsv")),

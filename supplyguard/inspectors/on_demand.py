@@ -31,6 +31,11 @@ MACH_O: Final = tuple(
 )
 _DIGEST: Final = re.compile(r"[0-9a-f]{64}\Z")
 MESSAGE_PACK_MAPS: Final = tuple(bytes([first]) for first in (*range(0x81, 0x90), 0xDE, 0xDF))
+TORCH7_TAGS: Final = (
+    *(bytes([tag, 0, 0, 0]) for tag in (3, 4, 6, 7, 8)),
+    *(b"%d\n" % tag for tag in (3, 4, 6, 7, 8)),
+)
+"""The first type tag of an object that may hold code, in both forms."""
 _PROTO: Final = re.compile(rb"\x80[\x02-\x05]")
 _HIDING: Final = re.compile(
     rb"(?<![.\w])(exec|eval|compile|execfile)\b|\b(__builtins__|builtins|__import__|import_module|marshal)\b"
