@@ -80,6 +80,14 @@ INSPECTORS: tuple[Inspector, ...] = (
     ),
     OnDemand("paddle_params", either(named(".pdiparams"), begins(bytes(16)))),
     OnDemand("torch7", either(begins(*TORCH7_TAGS), named(".t7", ".t7b", ".t7a"))),
+    OnDemand(
+        "caffe_network",
+        either(
+            named(".prototxt", ".caffemodel", "_net.pb", "_net.pbtxt"),
+            holds(b"python_param"),
+            holds(b"\xa2\x06", within=512),
+        ),
+    ),
     OnDemand("model_code", code_like),
     OnDemand("notebook_document", named(".ipynb")),
     OnDemand("csv_table", named(".csv", ".tsv")),
