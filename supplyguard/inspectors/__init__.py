@@ -81,6 +81,13 @@ INSPECTORS: tuple[Inspector, ...] = (
     OnDemand("paddle_params", either(named(".pdiparams"), begins(bytes(16)))),
     OnDemand("torch7", either(begins(*TORCH7_TAGS), named(".t7", ".t7b", ".t7a"))),
     OnDemand(
+        "native_container",
+        either(
+            begins(b"RKNN\0", b"CYPTRKNN", b"7767517", b"\xdd\x85\x76\0", b"B\0C\0N\0", b"\x08"),
+            named(".mnn"),
+        ),
+    ),
+    OnDemand(
         "caffe_network",
         either(
             named(".prototxt", ".caffemodel", "_net.pb", "_net.pbtxt"),
