@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import importlib.util
 import json
 from pathlib import Path
 
@@ -215,3 +216,17 @@ def test_dataset_scripts(tmp_path: Path) -> None:
         for name in ("quotes/quotes.py", "lib/lib.py", "a/other.py")
     ]
     assert rules == [["dataset-script"], [], []]
+
+
+@pytest.mark.heavy
+@pytest.mark.parametrize("library", ["huggingface_hub", "jinja2", "packaging", "safetensors", "yaml"])
+def test_the_code_of_installed_libraries_is_silent(library: str) -> None:
+    """As files of a project they give nothing, whatever they import, compile or evaluate."""
+    spec = importlib.util.find_spec(library)
+    assert spec is not None
+    assert spec.origin is not None
+    folder = Path(spec.origin).parent
+    files = sorted(folder.rglob("*.py"))[:80]
+    assert files
+    for path in files:
+        assert findings(part_of(path)) == [], path.relative_to(folder)
