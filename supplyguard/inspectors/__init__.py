@@ -78,6 +78,12 @@ INSPECTORS: tuple[Inspector, ...] = (
         "orbax_checkpoint",
         either(named("_metadata", "_sharding", ".zarray", ".zmetadata", "zarr.json"), begins(b"\x0c\xdb:*")),
     ),
+    OnDemand(
+        "paddle_program",
+        either(
+            named(".pdmodel", "__model__"), holds(b'"base_code"'), holds(b"\x08\0\x10\xff\xff\xff", within=32)
+        ),
+    ),
     OnDemand("paddle_params", either(named(".pdiparams"), begins(bytes(16)))),
     OnDemand("torch7", either(begins(*TORCH7_TAGS), named(".t7", ".t7b", ".t7a"))),
     OnDemand(
