@@ -13,6 +13,7 @@ from collections.abc import Callable, Iterator
 from contextlib import closing
 from typing import Final
 
+from supplyguard.archives.chunk_store import in_chunk_store
 from supplyguard.archives.codecs import (
     BZIP2,
     GZIP,
@@ -120,7 +121,7 @@ def _trailing(member: Member, start: int, size: int) -> Iterator[Evidence | Memb
     with closing(member.open()) as stream:
         if size - start <= _PADDING and not read_at(stream, start, size - start).strip(b"\0"):
             return
-    facts = {"length": size - start}
+    facts: dict[str, Fact] = {"length": size - start, "store": in_chunk_store(member)}
     yield Evidence(kind="compressed-trailing", location=member.at(start, size - start), facts=facts)
     yield Member(
         artifact=member.artifact,
