@@ -86,6 +86,7 @@ INSPECTORS: tuple[Inspector, ...] = (
     ),
     OnDemand("paddle_params", either(named(".pdiparams"), begins(bytes(16)))),
     OnDemand("torch7", either(begins(*TORCH7_TAGS), named(".t7", ".t7b", ".t7a"))),
+    OnDemand("mlir_bytecode", either(begins(b"ML\xefR"), named(".mlir"))),
     OnDemand(
         "native_container",
         either(

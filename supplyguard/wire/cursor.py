@@ -33,6 +33,10 @@ class Cursor:
         cursor.order = order
         return cursor
 
+    def part(self, start: int, end: int) -> Cursor:
+        """Give a cursor over [start, end), which lies in what this one reads."""
+        return Cursor.over(self._window, start, end, self.order)
+
     @property
     def end(self) -> int:
         """The first position that cannot be read."""
