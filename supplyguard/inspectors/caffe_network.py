@@ -12,11 +12,13 @@ from contextlib import closing
 from typing import BinaryIO, Final
 
 from supplyguard.errors import BudgetExceededError, MalformedError
-from supplyguard.finding import Evidence, Fact
+from supplyguard.finding import Evidence, Fact, Notification
+from supplyguard.inspectors.keras_config import capped
 from supplyguard.inventory import Location, Member, Probe
 from supplyguard.limits import MIB, Budget, Resource
 from supplyguard.resources import format_data
 from supplyguard.streams import buffered, read_at, size_of
+from supplyguard.wire.line_count import LineCount
 from supplyguard.wire.protobuf import BYTES, VARINT, Field, Message
 from supplyguard.wire.protobuf_probe import top_fields
 
@@ -26,6 +28,7 @@ LARGEST_TEXT: Final = 16 * MIB
 MOST_DEPTH: Final = 100
 _SHOWN: Final = 200
 _HEAD: Final = 4096
+_LONGEST: Final = 4096
 _NET: Final = {1: BYTES, 2: BYTES, 3: BYTES, 4: VARINT, 5: VARINT, 6: BYTES, 7: VARINT, 8: BYTES, 100: BYTES}
 _TOKEN: Final = re.compile(
     r"""#[^\n]*|"((?:[^"\\\n]|\\.)*+)"|'((?:[^'\\\n]|\\.)*+)'|([^\s{}<>:;,\[\]"'#]+)|([{}<>:,])"""
@@ -48,8 +51,12 @@ def recognizes(probe: Probe) -> bool:
     return any(field.number == 100 for field in fields or ())
 
 
-def inspect(member: Member, budget: Budget) -> Iterator[Evidence]:
+def inspect(member: Member, budget: Budget) -> Iterator[Evidence | Member | Notification]:
     """Yield each layer that is Python; raises MalformedError where the network breaks."""
+    yield from capped(_network(member, budget), member.at())
+
+
+def _network(member: Member, budget: Budget) -> Iterator[Evidence]:
     with closing(buffered(member.open())) as stream:
         size = size_of(stream)
         head = read_at(stream, 0, min(size, _HEAD))
@@ -86,6 +93,7 @@ def _unescaped(text: str) -> str:
 
 def _text(member: Member, text: str, budget: Budget) -> Iterator[Evidence]:
     """Walk protobuf text: `key: value` and `key { ... }`; strings that follow one another are one."""
+    lines = LineCount(text)
     stack: list[str] = []
     values: dict[tuple[str, ...], str] = {}
     key, start, value_next, joined = "", 0, False, False
@@ -103,33 +111,35 @@ def _text(member: Member, text: str, budget: Budget) -> Iterator[Evidence]:
             if not stack:
                 raise MalformedError("a block ends that did not begin", offset=found.start())
             if len(stack) == 1:
-                yield from _layer(member, text, start, stack[0], values)
+                yield from _layer(member, lines, start, stack[0], values)
             stack.pop()
         elif mark is not None:
             value_next, joined = mark == ":", False
         elif found[1] is not None or found[2] is not None or (word and value_next):
             value = word or _unescaped(found[1] or found[2] or "")
             place = (*stack[1:], key)
-            values[place] = values.get(place, "") + value if joined else value
+            if len(place) <= 2:  # deeper ones say nothing about the layer
+                before = values.get(place, "") if joined else ""
+                values[place] = (before + value)[:_LONGEST]
             value_next, joined = False, not word
         elif word:
             key, joined = word, False
     if stack:
-        yield from _layer(member, text, start, stack[0], values)
+        yield from _layer(member, lines, start, stack[0], values)
         raise MalformedError("a block that does not end", offset=start)
 
 
 def _layer(
-    member: Member, text: str, start: int, block: str, values: dict[tuple[str, ...], str]
+    member: Member, lines: LineCount, start: int, block: str, values: dict[tuple[str, ...], str]
 ) -> Iterator[Evidence]:
-    if block not in {"layer", "layers", "op"}:
+    kind = values.get(("type",), "")
+    if block not in {"layer", "layers", "op"} or kind not in format_data(FORMAT)["python_types"]:
         return
-    line = text.count("\n", 0, start) + 1
-    where = Location(uri=member.artifact.uri, member=member.path, line=line)
+    where = Location(uri=member.artifact.uri, member=member.path, line=lines.at(start))
     parameters = {
         key[1]: value for key, value in values.items() if len(key) == 2 and key[0] == "python_param"
     }
-    yield from _see(where, values.get(("type",), ""), values.get(("name",), ""), parameters)
+    yield from _see(where, kind, values.get(("name",), ""), parameters)
 
 
 def _binary(

@@ -13,12 +13,14 @@ from typing import BinaryIO, Final
 
 from supplyguard.errors import BudgetExceededError, MalformedError
 from supplyguard.finding import Evidence, Fact, Notification
+from supplyguard.inspectors.keras_config import capped
 from supplyguard.inventory import Location, Member, Probe
 from supplyguard.limits import MIB, Budget, Resource
 from supplyguard.resources import format_data
 from supplyguard.streams import buffered, read_at, size_of
 from supplyguard.wire import mlir_sections as mlir
 from supplyguard.wire.cursor import Cursor
+from supplyguard.wire.line_count import LineCount
 
 FORMAT: Final = "mlir_bytecode"
 
@@ -41,8 +43,12 @@ def recognizes(probe: Probe) -> bool:
     return probe.head.startswith(mlir.MAGIC) or text
 
 
-def inspect(member: Member, budget: Budget) -> Iterator[Evidence | Notification]:
+def inspect(member: Member, budget: Budget) -> Iterator[Evidence | Member | Notification]:
     """Yield each target once; raises MalformedError where the sections break."""
+    yield from capped(_targets(member, budget), member.at())
+
+
+def _targets(member: Member, budget: Budget) -> Iterator[Evidence | Notification]:
     with closing(buffered(member.open())) as stream:
         size = size_of(stream)
         if read_at(stream, 0, min(size, 4)) == mlir.MAGIC:
@@ -51,14 +57,14 @@ def inspect(member: Member, budget: Budget) -> Iterator[Evidence | Notification]
         if size > LARGEST_TEXT:
             raise BudgetExceededError("document_bytes", LARGEST_TEXT)
         text = read_at(stream, 0, size).decode("utf-8", "replace")
-    seen: set[str] = set()
+    lines, seen = LineCount(text), set[str]()
     for found in _TEXT_TARGET.finditer(text):
         budget.spend(Resource.NODES)
         target = found[1] or found[2] or found[3]
         if target and target not in seen:
             seen.add(target)
-            line = text.count("\n", 0, found.start()) + 1
-            yield _see(Location(uri=member.artifact.uri, member=member.path, line=line), target)
+            where = Location(uri=member.artifact.uri, member=member.path, line=lines.at(found.start()))
+            yield _see(where, target)
 
 
 def _see(where: Location, target: str) -> Evidence:

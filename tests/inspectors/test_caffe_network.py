@@ -9,7 +9,7 @@ import pytest
 
 from fixtures.make_caffe_network import DEPLOY, ESCAPED
 from supplyguard.errors import BudgetExceededError, MalformedError
-from supplyguard.finding import Evidence
+from supplyguard.finding import Evidence, Notification
 from supplyguard.inspectors import caffe_network as inspector
 from tests.examined import findings, gaps, part_of, probe, yielded
 from tests.fuzzing import cuts, mutations, survives
@@ -62,3 +62,10 @@ def test_recognised_by_content() -> None:
     assert inspector.recognizes(probe(ESCAPED, "network"))
     for other in (b"", b"name: x\nlayer: 3\n", b"\nhello", b"\xa2\x06", b"import caffe\nlayer { type: A"):
         assert not inspector.recognizes(probe(other, "network"))
+
+
+def test_very_many_layers_end_soon_and_are_not_all_listed() -> None:
+    data = b'layer{type:"Python"}\n' * 20_000
+    found = list(yielded(inspector, data, "a.prototxt"))
+    assert len(found) == 51
+    assert isinstance(found[-1], Notification)

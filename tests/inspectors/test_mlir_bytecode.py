@@ -91,3 +91,10 @@ def test_recognised_by_magic_or_name() -> None:
     assert inspector.recognizes(probe(START, "a"))
     assert inspector.recognizes(probe(b"module {}", "a.mlir"))
     assert not inspector.recognizes(probe(b"module {}", "a.txt"))
+
+
+def test_many_known_targets_do_not_hide_another() -> None:
+    data = "".join(f"custom_call @lapack_s{number}\n" for number in range(20_000)) + "custom_call @echo_run\n"
+    found = list(yielded(inspector, data.encode(), "a.mlir"))
+    others = [each for each in found if isinstance(each, Evidence) and each.facts["standing"] == "other"]
+    assert [(each.facts["target"], each.location.line) for each in others] == [("echo_run", 20_001)]
