@@ -91,6 +91,13 @@ def _unescaped(text: str) -> str:
     )
 
 
+def _keep(values: dict[tuple[str, ...], str], place: tuple[str, ...], value: str, *, joined: bool) -> None:
+    """Keep a value of a layer, or add to it; deeper ones say nothing about the layer."""
+    if len(place) <= 2:
+        before = values.get(place, "") if joined else ""
+        values[place] = (before + value)[:_LONGEST]
+
+
 def _text(member: Member, text: str, budget: Budget) -> Iterator[Evidence]:
     """Walk protobuf text: `key: value` and `key { ... }`; strings that follow one another are one."""
     lines = LineCount(text)
@@ -118,9 +125,7 @@ def _text(member: Member, text: str, budget: Budget) -> Iterator[Evidence]:
         elif found[1] is not None or found[2] is not None or (word and value_next):
             value = word or _unescaped(found[1] or found[2] or "")
             place = (*stack[1:], key)
-            if len(place) <= 2:  # deeper ones say nothing about the layer
-                before = values.get(place, "") if joined else ""
-                values[place] = (before + value)[:_LONGEST]
+            _keep(values, place, value, joined=joined)
             value_next, joined = False, not word
         elif word:
             key, joined = word, False
