@@ -113,9 +113,9 @@ def zip_like(probe: Probe) -> bool:
 
 
 def tar_like(probe: Probe) -> bool:
-    """Whether the first block has something like a checksum where tar keeps it."""
+    """Whether the first block has something like a checksum where tar keeps it, and is no text."""
     field = probe.head[148:156]
-    return len(probe.head) >= 512 and not field.strip(b"01234567 \0")
+    return len(probe.head) >= 512 and not field.strip(b"01234567 \0") and b"\0" in probe.head[:512]
 
 
 def compressed_like(probe: Probe) -> bool:
