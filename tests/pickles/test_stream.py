@@ -171,3 +171,9 @@ def test_a_frame_in_a_frame_that_reaches_further_has_two_readings() -> None:
     again.next()
     again.enter_frame(length)
     assert (again.position, again.frame_end) == (11, 15)
+
+
+def test_nothing_is_read_at_places_that_no_file_has() -> None:
+    stream = Stream(io.BytesIO(b"\x80\x04."))
+    assert stream.peek(1 << 63, 1) == b""
+    assert not stream.has(1 << 80)
