@@ -13,6 +13,7 @@ import os
 import string
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
+from functools import lru_cache
 from pathlib import Path
 from typing import Any, Final
 
@@ -46,12 +47,15 @@ def load_catalogue(extra: Sequence[Path] = ()) -> Catalogue:
 
     Raises RuleError for a rule that breaks the format or repeats an id.
     """
-    entries = list(_built_in())
+    built_in = _built_in()
+    if not extra:
+        return built_in
+    entries: list[Any] = []
     for path in extra:
         files = sorted(path.glob("*.yaml")) if path.is_dir() else [path]
         for file in files:
             entries += parse_rules(file.stem, _read(file), str(file))
-    return catalogue_of(tuple(_rule(entry) for entry in entries))
+    return catalogue_of((*built_in.rules, *map(_rule, entries)))
 
 
 def catalogue_of(rules: tuple[Rule, ...]) -> Catalogue:
@@ -124,7 +128,7 @@ def _cut(text: str) -> str:
     return text if len(text) <= SHOWN_CHARACTERS else f"{text[:SHOWN_CHARACTERS]}…"
 
 
-def _built_in() -> list[Any]:
+def _built_in() -> Catalogue:
     folder = rules_folder()
     packaged = folder / COMPILED
     if packaged.is_file():
@@ -134,16 +138,20 @@ def _built_in() -> list[Any]:
         return _load_json(cached)
     text = compile_folder(folder)
     _keep(cached, text)
-    entries: list[Any] = json.loads(text)
-    return entries
+    return _catalogue(text.encode())
 
 
-def _load_json(path: Path) -> list[Any]:
+def _load_json(path: Path) -> Catalogue:
     try:
-        entries: list[Any] = json.loads(path.read_bytes())
+        return _catalogue(path.read_bytes())
     except (OSError, ValueError) as error:
         raise RuleError(f"cannot read the compiled rules {path}: {error}", hint="delete that file") from error
-    return entries
+
+
+@lru_cache(maxsize=2)
+def _catalogue(text: bytes) -> Catalogue:
+    """Make the catalogue of compiled rules; the same text gives the same one."""
+    return catalogue_of(tuple(_rule(entry) for entry in json.loads(text)))
 
 
 def _signature(folder: Path) -> str:
